@@ -1,0 +1,176 @@
+//! The official conformance suite of the OCI distribution specification, twice.
+//!
+//! *Everything on*, against a registry that checks no references, because the suite pushes
+//! manifests whose parts are nowhere: nothing may fail, err or be skipped. *Defaults*, against
+//! the registry as it is configured out of the box: only tests of just those manifests may fail.
+//! Reports of both stay under `target/conformance/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::registry::{self, Registry};
+use crate::report::Report;
+use crate::tools::Tools;
+use crate::{command, test};
+
+/// A registry that takes manifests whose parts are missing.
+const UNCHECKED: &str = "validation: {disabled: true, manifests: {references: none}}\n";
+/// What the newest draft of the specification leaves off by default; the rest `dev` switches on.
+const EVERYTHING: &[(&str, &str)] = &[
+    ("OCI_API_BLOBS_DIGEST_HEADER", "true"),
+    ("OCI_API_BLOBS_UPLOAD_CANCEL", "true"),
+    ("OCI_API_MANIFESTS_DIGEST_HEADER", "true"),
+    ("OCI_API_MANIFESTS_TAG_PARAM", "true"),
+    ("OCI_DATA_SPARSE", "true"),
+];
+/// Parts of the names of tests that a registry which checks references refuses.
+const REFUSED_BY_DEFAULT: &[&str] = &["sparse", "nondistributable"];
+
+/// Runs the suite twice.
+///
+/// # Errors
+/// Where a test fails that may not fail.
+pub(crate) fn run(report: &mut Report, binary: Option<PathBuf>) -> Result<()> {
+    let tools = Tools::provide(&["conformance"]);
+    let suite = match tools.path("conformance") {
+        Ok(path) => path.to_owned(),
+        Err(reason) => return report.skip("conformance", &reason),
+    };
+    let binary = registry::binary(binary)?;
+    report.step("conformance, everything on", |_| {
+        let cases = run_suite(&suite, &binary, "everything", UNCHECKED)?;
+        judge(&cases, |_| false)
+    })?;
+    report.step("conformance, default configuration", |_| {
+        let cases = run_suite(&suite, &binary, "defaults", "")?;
+        judge(&cases, refused_by_default)
+    })
+}
+
+/// A leaf of the suite's tree of tests.
+#[derive(Debug, PartialEq, Eq)]
+struct Case {
+    name: String,
+    /// `passed`, `skipped`, `failure` or `error`.
+    status: String,
+}
+
+fn run_suite(suite: &Path, binary: &Path, name: &str, extra: &str) -> Result<Vec<Case>> {
+    let results = test::target_directory().join("conformance").join(name);
+    if results.exists() {
+        std::fs::remove_dir_all(&results)?;
+    }
+    std::fs::create_dir_all(&results)?;
+    let registry = Registry::start(binary, extra)?;
+    // The exit code says only that something failed; the report says what.
+    let output = command::attempt(
+        Command::new(suite)
+            .current_dir(&results)
+            .env("OCI_REGISTRY", registry.address().to_string())
+            .env("OCI_TLS", "disabled")
+            .env("OCI_VERSION", "dev")
+            .env("OCI_RESULTS_DIR", &results)
+            .envs(EVERYTHING.iter().copied()),
+    )?;
+    std::fs::write(results.join("output.txt"), output.stdout)?;
+    std::fs::write(results.join("registry.log"), registry.log())?;
+    let junit = std::fs::read_to_string(results.join("junit.xml"))
+        .with_context(|| format!("the suite left no report:\n{}", output.stderr))?;
+    registry.stop()?;
+    println!("    reports in {}", results.display());
+    Ok(parse(&junit))
+}
+
+/// Prints counts and every case that did not pass; fails on one that is not permitted to.
+fn judge(cases: &[Case], permitted: impl Fn(&str) -> bool) -> Result<()> {
+    let count = |status: &str| cases.iter().filter(|case| case.status == status).count();
+    println!(
+        "    {} tests: {} passed, {} failed, {} errors, {} skipped",
+        cases.len(),
+        count("passed"),
+        count("failure"),
+        count("error"),
+        count("skipped")
+    );
+    if count("passed") == 0 {
+        bail!("the suite ran no tests");
+    }
+    let mut refused = 0;
+    for case in cases.iter().filter(|case| case.status != "passed") {
+        let verdict = if permitted(&case.name) {
+            "permitted"
+        } else {
+            "NOT PERMITTED"
+        };
+        println!("    {verdict}: {} {}", case.status, case.name);
+        refused += usize::from(!permitted(&case.name));
+    }
+    if refused > 0 {
+        bail!("{refused} tests did not pass");
+    }
+    Ok(())
+}
+
+fn refused_by_default(name: &str) -> bool {
+    let name = name.to_lowercase();
+    REFUSED_BY_DEFAULT.iter().any(|part| name.contains(part))
+}
+
+/// Reads the cases of a JUnit report. Its values are escaped, so a tag begins where `<` stands.
+fn parse(junit: &str) -> Vec<Case> {
+    let tags = junit.split("<testcase ").skip(1);
+    tags.filter_map(|tag| {
+        let tag = tag.split('>').next()?;
+        Some(Case {
+            name: attribute(tag, "name")?,
+            status: attribute(tag, "status")?,
+        })
+    })
+    .collect()
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let start = format!("{name}=\"");
+    let position = tag
+        .match_indices(&start)
+        .find(|(at, _)| *at == 0 || tag[..*at].ends_with(' '))
+        .map(|(at, _)| at + start.len())?;
+    let value = tag[position..].split('"').next()?;
+    Some(
+        value
+            .replace("&#34;", "\"")
+            .replace("&#39;", "'")
+            .replace("&amp;", "&"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_gives_names_and_states() {
+        let junit = r#"<testsuite name="x"><testcase name="a/b" classname="" status="passed">
+            <system-err>&lt;testcase name=&#34;no&#34;</system-err></testcase>
+            <testcase name="a/Sparse Image" classname="" status="failure"></testcase></testsuite>"#;
+        let cases = parse(junit);
+        assert_eq!(cases.len(), 2);
+        assert_eq!(
+            cases[0],
+            Case {
+                name: "a/b".into(),
+                status: "passed".into()
+            }
+        );
+        assert!(refused_by_default(&cases[1].name) && !refused_by_default(&cases[0].name));
+        assert!(judge(&cases, refused_by_default).is_ok());
+        assert!(judge(&cases, |_| false).is_err());
+    }
+
+    #[test]
+    fn an_empty_report_is_no_success() {
+        assert!(judge(&[], |_| true).is_err());
+    }
+}

@@ -1,0 +1,210 @@
+//! What a scenario works with: a registry, a folder, its clients, and questions to the registry
+//! that do not go through any client.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::http::{self, Answer};
+use crate::image;
+use crate::registry::Registry;
+use crate::tools::Tools;
+
+/// The one user of a registry that wants a login.
+pub(crate) const USER: &str = "ferry";
+pub(crate) const PASSWORD: &str = "open-water";
+/// `USER` and `PASSWORD` as a line of an htpasswd file (bcrypt, cost 10).
+const HTPASSWD: &str = "ferry:$2y$10$LkF2qWuFH5emv9oh5.AqkObXGODOFBOQKUlW0/knx5gcwWioBGF6G\n";
+
+/// A registry and a folder for one scenario.
+pub(crate) struct Workbench<'a> {
+    tools: &'a Tools,
+    registry: Registry,
+    folder: TempDir,
+}
+
+impl<'a> Workbench<'a> {
+    /// Starts a registry; one that wants a login where asked for.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub(crate) fn new(tools: &'a Tools, binary: &Path, needs_login: bool) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut extra = String::new();
+        if needs_login {
+            let file = folder.path().join("htpasswd");
+            std::fs::write(&file, HTPASSWD)?;
+            extra = format!(
+                "auth: {{htpasswd: {{realm: e2e, path: {}}}}}\n",
+                file.display()
+            );
+        }
+        Ok(Self {
+            tools,
+            registry: Registry::start(binary, &extra)?,
+            folder,
+        })
+    }
+
+    /// Stops the registry politely, and adds the end of its log to a failure.
+    ///
+    /// # Errors
+    /// That of the scenario, or that the registry did not end well.
+    pub(crate) fn finish(self, outcome: Result<()>) -> Result<()> {
+        match outcome {
+            Ok(()) => self.registry.stop(),
+            Err(error) => {
+                let log = self.registry.log_tail();
+                Err(error).with_context(|| format!("the registry's log ends with\n{log}\n"))
+            }
+        }
+    }
+
+    /// A command of a client, with home and all configuration below the scenario's folder.
+    ///
+    /// # Errors
+    /// Where the program is missing, which the list of scenarios rules out.
+    pub(crate) fn client(&self, program: &str) -> Result<Command> {
+        let path = self.tools.path(program).map_err(anyhow::Error::msg)?;
+        Ok(self.at_home(path))
+    }
+
+    /// The same for a program by its path.
+    pub(crate) fn at_home(&self, path: &Path) -> Command {
+        let home = self.path("home");
+        let mut command = Command::new(path);
+        command
+            .current_dir(self.folder.path())
+            .env("HOME", &home)
+            .env("XDG_CONFIG_HOME", home.join("config"))
+            .env("XDG_DATA_HOME", home.join("data"))
+            .env("XDG_CACHE_HOME", home.join("cache"))
+            .env("XDG_RUNTIME_DIR", home.join("run"))
+            .env("DOCKER_CONFIG", home.join("docker"))
+            .env("REGISTRY_AUTH_FILE", home.join("auth.json"))
+            .env("REGCTL_CONFIG", home.join("regctl.json"))
+            .env("TMPDIR", self.folder.path());
+        command
+    }
+
+    /// A path in the scenario's folder; the folder `home` comes into being with the first use.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        if name == "home" {
+            // A client that finds no home says so itself, and better.
+            let _ = std::fs::create_dir_all(path.join("run"));
+        }
+        path
+    }
+
+    /// The registry under test.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// `127.0.0.1:<port>`.
+    pub(crate) fn host(&self) -> String {
+        self.registry.address().to_string()
+    }
+
+    /// `127.0.0.1:<port>/<rest>`.
+    pub(crate) fn at(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.registry.address())
+    }
+
+    /// Asks the registry without any client.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub(crate) fn ask(&self, method: &str, path: &str) -> Result<Answer> {
+        http::request(self.registry.address(), method, path)
+    }
+
+    /// Checks which digest a tag has: by the header, and by hashing what is served.
+    ///
+    /// # Errors
+    /// Where it is another, or the tag is not there.
+    pub(crate) fn expect_digest(&self, repository: &str, tag: &str, digest: &str) -> Result<()> {
+        let answer = self.ask("GET", &format!("/v2/{repository}/manifests/{tag}"))?;
+        ensure!(
+            answer.status == 200,
+            "{repository}:{tag} answers {}",
+            answer.status
+        );
+        let said = answer.header("Docker-Content-Digest").unwrap_or("nothing");
+        ensure!(
+            said == digest,
+            "{repository}:{tag} is {said}, expected {digest}"
+        );
+        let served = image::digest(&answer.body);
+        ensure!(
+            served == digest,
+            "{repository}:{tag} serves {served}, expected {digest}"
+        );
+        Ok(())
+    }
+
+    /// The digest that a tag has.
+    ///
+    /// # Errors
+    /// Where the tag is not there.
+    pub(crate) fn digest(&self, repository: &str, tag: &str) -> Result<String> {
+        let answer = self.ask("GET", &format!("/v2/{repository}/manifests/{tag}"))?;
+        ensure!(
+            answer.status == 200,
+            "{repository}:{tag} answers {}",
+            answer.status
+        );
+        Ok(image::digest(&answer.body))
+    }
+
+    /// Checks that a tag or digest is not there.
+    ///
+    /// # Errors
+    /// Where it is.
+    pub(crate) fn expect_gone(&self, repository: &str, reference: &str) -> Result<()> {
+        let answer = self.ask("GET", &format!("/v2/{repository}/manifests/{reference}"))?;
+        ensure!(
+            answer.status == 404,
+            "{repository}:{reference} answers {}",
+            answer.status
+        );
+        Ok(())
+    }
+
+    /// Checks all tags of a repository.
+    ///
+    /// # Errors
+    /// Where they are others.
+    pub(crate) fn expect_tags(&self, repository: &str, tags: &[&str]) -> Result<()> {
+        let answer = self.ask("GET", &format!("/v2/{repository}/tags/list"))?;
+        let list: Value = serde_json::from_slice(&answer.body)?;
+        let found: Vec<&str> = list["tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        ensure!(
+            found == tags,
+            "{repository} has the tags {found:?}, expected {tags:?}"
+        );
+        Ok(())
+    }
+}
+
+/// Checks that a client named everything that it should have.
+///
+/// # Errors
+/// Names the first part that is missing.
+pub(crate) fn expect_all(said: &str, parts: &[&str]) -> Result<()> {
+    for part in parts {
+        if !said.contains(part) {
+            bail!("`{part}` is missing in what the client said:\n{said}");
+        }
+    }
+    Ok(())
+}

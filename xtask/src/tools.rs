@@ -1,0 +1,215 @@
+//! The programs that steps need, and how they get here: Debian packages by apt, Go programs by
+//! `go install` at pinned versions into `.tools/` (ignored by git), each version its own folder.
+//!
+//! A program that cannot be had is a reason in words, and the step that wanted it is skipped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{command, test};
+
+/// A program of a Debian package.
+pub(crate) struct Packaged {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+}
+
+/// A program built from a Go module.
+pub(crate) struct GoProgram {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
+    pub(crate) version: &'static str,
+}
+
+/// The newest Debian packages of the container clients.
+pub(crate) const PACKAGED: &[Packaged] = &[
+    Packaged {
+        program: "dockerd",
+        package: "docker.io",
+    },
+    Packaged {
+        program: "podman",
+        package: "podman",
+    },
+    Packaged {
+        program: "skopeo",
+        package: "skopeo",
+    },
+    Packaged {
+        program: "buildah",
+        package: "buildah",
+    },
+];
+
+/// Pinned clients, and the conformance suite.
+pub(crate) const GO_PROGRAMS: &[GoProgram] = &[
+    GoProgram {
+        program: "crane",
+        package: "github.com/google/go-containerregistry/cmd/crane",
+        version: "v0.22.1",
+    },
+    GoProgram {
+        program: "oras",
+        package: "oras.land/oras/cmd/oras",
+        version: "v1.3.6",
+    },
+    GoProgram {
+        program: "regctl",
+        package: "github.com/regclient/regclient/cmd/regctl",
+        version: "v0.11.7",
+    },
+    GoProgram {
+        program: "helm",
+        package: "helm.sh/helm/v4/cmd/helm",
+        version: "v4.3.1",
+    },
+    GoProgram {
+        program: "conformance",
+        package: "github.com/opencontainers/distribution-spec/conformance",
+        version: "v0.0.0-20260831232431-97274622c111",
+    },
+];
+
+/// The programs that could be had, and for the others why not.
+#[derive(Default)]
+pub(crate) struct Tools {
+    found: BTreeMap<&'static str, PathBuf>,
+    missing: BTreeMap<&'static str, String>,
+}
+
+impl Tools {
+    /// Finds or installs the programs of these names.
+    pub(crate) fn provide(wanted: &[&str]) -> Self {
+        let mut tools = Self::default();
+        tools.provide_packaged(wanted);
+        for program in GO_PROGRAMS
+            .iter()
+            .filter(|program| wanted.contains(&program.program))
+        {
+            match go_program(program) {
+                Ok(path) => {
+                    tools.found.insert(program.program, path);
+                }
+                Err(error) => {
+                    tools.missing.insert(program.program, one_line(&error));
+                }
+            }
+        }
+        tools
+    }
+
+    /// Where a program is.
+    ///
+    /// # Errors
+    /// The reason why it is missing.
+    pub(crate) fn path(&self, program: &str) -> Result<&Path, String> {
+        match (self.found.get(program), self.missing.get(program)) {
+            (Some(path), _) => Ok(path),
+            (None, Some(reason)) => Err(reason.clone()),
+            (None, None) => Err(format!("{program} was not asked for")),
+        }
+    }
+
+    fn provide_packaged(&mut self, wanted: &[&str]) {
+        let wanted: Vec<&Packaged> = PACKAGED
+            .iter()
+            .filter(|packaged| wanted.contains(&packaged.program))
+            .collect();
+        let absent: Vec<&str> = wanted
+            .iter()
+            .filter(|packaged| find(packaged.program).is_none())
+            .map(|packaged| packaged.package)
+            .collect();
+        let reason = match install_packages(&absent) {
+            Ok(()) => "its Debian package brought no such program".to_owned(),
+            Err(error) => one_line(&error),
+        };
+        for packaged in wanted {
+            match find(packaged.program) {
+                Some(path) => {
+                    self.found.insert(packaged.program, path);
+                }
+                None => {
+                    self.missing.insert(packaged.program, reason.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Looks a program up on `PATH` and where system programs live.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/sbin", "/usr/local/go/bin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|directory| directory.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+/// Installs Debian packages.
+///
+/// # Errors
+/// Where this is not a Debian system, not root, or apt refuses.
+pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let names = packages.join(" ");
+    let apt = find("apt-get").with_context(|| format!("no apt-get here to install {names}"))?;
+    if !rustix::process::geteuid().is_root() {
+        anyhow::bail!("not root: install {names} by hand");
+    }
+    println!("    installing {names}");
+    command::capture(Command::new(&apt).arg("update"))?;
+    command::capture(
+        Command::new(&apt)
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(packages)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )?;
+    Ok(())
+}
+
+fn go_program(wanted: &GoProgram) -> Result<PathBuf> {
+    let directory = test::root()
+        .join(".tools")
+        .join(format!("{}-{}", wanted.program, wanted.version));
+    let path = directory.join(wanted.program);
+    if path.is_file() {
+        return Ok(path);
+    }
+    let go = match find("go") {
+        Some(go) => go,
+        None => {
+            install_packages(&["golang-go"])?;
+            find("go").context("the Debian package golang-go brought no go")?
+        }
+    };
+    println!("    building {} {}", wanted.program, wanted.version);
+    command::capture(
+        Command::new(go)
+            .arg("install")
+            .arg(format!("{}@{}", wanted.package, wanted.version))
+            .current_dir(std::env::temp_dir())
+            .env("GOBIN", &directory)
+            .env("CGO_ENABLED", "0"),
+    )?;
+    Ok(path)
+}
+
+fn one_line(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let last = text
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or_default();
+    match text.lines().next() {
+        Some(first) if first != last => format!("{first} {last}"),
+        _ => last.to_owned(),
+    }
+}
