@@ -13,6 +13,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read: manifests and lists only.
 const MAX_ANSWER_BYTES: u64 = 8 << 20;
 
+/// Every type of manifest by name: some registries do not take a star for all of them.
+const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
+    application/vnd.oci.image.index.v1+json, \
+    application/vnd.docker.distribution.manifest.v2+json, \
+    application/vnd.docker.distribution.manifest.list.v2+json, */*";
+
 /// An answer, its body whole in memory.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -40,7 +46,7 @@ pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> Result<A
     stream.set_read_timeout(Some(TIMEOUT))?;
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: */*\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {ACCEPTED}\r\n\r\n"
     )?;
     let mut bytes = Vec::new();
     stream.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes)?;

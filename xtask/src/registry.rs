@@ -4,7 +4,7 @@
 //! that a termination signal ends it with exit code 0.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{command, http, test};
+use crate::{command, test};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -39,11 +39,11 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Starts `binary serve` with the configuration that every scenario shares (filesystem
-    /// storage, deletes on) and the top-level YAML sections of `extra`.
+    /// storage, deletes on), the top-level YAML sections of `extra`, and `REGISTRY_…` overrides.
     ///
     /// # Errors
     /// Where it does not answer within 30 s; the error carries its log.
-    pub(crate) fn start(binary: &Path, extra: &str) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, extra: &str, overrides: &[(&str, PathBuf)]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let address = free_address()?;
         let config = directory.path().join("config.yml");
@@ -60,6 +60,7 @@ impl Registry {
         let child = Command::new(binary)
             .arg("serve")
             .arg(&config)
+            .envs(overrides.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -126,7 +127,7 @@ impl Registry {
         let mut ended = None;
         let answered = command::until(START_LIMIT, || {
             ended = child.try_wait()?;
-            Ok(ended.is_some() || http::request(address, "GET", "/v2/").is_ok())
+            Ok(ended.is_some() || TcpStream::connect(address).is_ok())
         })?;
         match ended {
             None if answered => Ok(()),

@@ -24,7 +24,7 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// The newest Debian packages of the container clients.
+/// The container clients that Debian has, and what makes certificates.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",

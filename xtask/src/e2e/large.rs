@@ -1,7 +1,7 @@
 //! A layer of 2 GiB goes up and comes down, and the registry's memory does not notice.
 
 use std::fs::File;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
@@ -17,7 +17,10 @@ pub(super) fn play(bench: &Workbench) -> Result<()> {
     let big = bench.at("e2e/large:big");
     let source = layout.directory.to_string_lossy();
     let mut push = bench.client("crane")?;
-    let pushing = watch(bench, push.args(["push", &source, &big]))?;
+    let pushing = watch(
+        bench,
+        push.args(["push", &source, &big]).stdout(Stdio::null()),
+    )?;
     bench.expect_digest("e2e/large", "big", &layout.digest)?;
     // Not needed any more, and the disk of a small machine is glad of it.
     std::fs::remove_dir_all(&layout.directory)?;
@@ -52,7 +55,8 @@ pub(super) fn play(bench: &Workbench) -> Result<()> {
 
 /// Runs a client to its end; returns the most memory that the registry held meanwhile, in bytes.
 fn watch(bench: &Workbench, client: &mut Command) -> Result<u64> {
-    let mut child = client.spawn()?;
+    let said = bench.path("client.log");
+    let mut child = client.stderr(File::create(&said)?).spawn()?;
     let mut most = 0;
     let watched = command::until(command::DEADLINE, || {
         let held = bench
@@ -62,7 +66,8 @@ fn watch(bench: &Workbench, client: &mut Command) -> Result<u64> {
         most = most.max(held);
         Ok(child.try_wait()?.is_some())
     });
-    finish(&mut child, watched)?;
+    let ended = finish(&mut child, watched);
+    ended.with_context(|| std::fs::read_to_string(&said).unwrap_or_default())?;
     Ok(most)
 }
 

@@ -17,6 +17,7 @@ mod podman;
 mod regctl;
 mod resume;
 mod skopeo;
+mod tls;
 mod workbench;
 
 use std::path::PathBuf;
@@ -26,87 +27,56 @@ use anyhow::{Result, bail};
 use crate::registry;
 use crate::report::Report;
 use crate::tools::Tools;
-use workbench::Workbench;
+use workbench::{Setup, Workbench};
 
 /// One story, and the programs without which it cannot be told.
 struct Scenario {
     name: &'static str,
     programs: &'static [&'static str],
-    /// Configuration of its registry beyond the default.
-    needs_login: bool,
+    setup: Setup,
     play: fn(&Workbench) -> Result<()>,
 }
 
 const SCENARIOS: &[Scenario] = &[
+    open("crane", &["crane"], crane::play),
+    open("skopeo", &["skopeo"], skopeo::play),
+    open("regctl", &["regctl"], regctl::play),
+    open("oras", &["oras"], oras::play),
+    open("helm", &["helm"], helm::play),
+    open("podman", &["podman"], podman::play),
+    open("buildah", &["buildah"], buildah::play),
+    open("docker", &["dockerd"], docker::play),
+    open("resume", &["skopeo"], resume::play),
+    open("large", &["crane"], large::play),
     Scenario {
-        name: "crane",
-        programs: &["crane"],
-        needs_login: false,
-        play: crane::play,
-    },
-    Scenario {
-        name: "skopeo",
-        programs: &["skopeo"],
-        needs_login: false,
-        play: skopeo::play,
-    },
-    Scenario {
-        name: "regctl",
-        programs: &["regctl"],
-        needs_login: false,
-        play: regctl::play,
-    },
-    Scenario {
-        name: "oras",
-        programs: &["oras"],
-        needs_login: false,
-        play: oras::play,
-    },
-    Scenario {
-        name: "helm",
-        programs: &["helm"],
-        needs_login: false,
-        play: helm::play,
-    },
-    Scenario {
-        name: "podman",
-        programs: &["podman"],
-        needs_login: false,
-        play: podman::play,
-    },
-    Scenario {
-        name: "buildah",
-        programs: &["buildah"],
-        needs_login: false,
-        play: buildah::play,
-    },
-    Scenario {
-        name: "docker",
-        programs: &["dockerd"],
-        needs_login: false,
-        play: docker::play,
-    },
-    Scenario {
-        name: "resume",
-        programs: &["skopeo"],
-        needs_login: false,
-        play: resume::play,
-    },
-    Scenario {
-        name: "large",
-        programs: &["crane"],
-        needs_login: false,
-        play: large::play,
+        name: "tls",
+        programs: &["openssl", "crane", "skopeo", "regctl", "oras"],
+        setup: Setup::Tls,
+        play: tls::play,
     },
     Scenario {
         name: "login",
         programs: &[
             "dockerd", "podman", "skopeo", "crane", "oras", "regctl", "helm",
         ],
-        needs_login: true,
+        setup: Setup::Password,
         play: login::play,
     },
 ];
+
+/// A scenario on a registry that anybody may use.
+const fn open(
+    name: &'static str,
+    programs: &'static [&'static str],
+    play: fn(&Workbench) -> Result<()>,
+) -> Scenario {
+    Scenario {
+        name,
+        programs,
+        setup: Setup::Open,
+        play,
+    }
+}
 
 /// Plays the named scenarios, or all of them.
 ///
@@ -151,7 +121,7 @@ pub(crate) fn run(report: &mut Report, named: &[String], binary: Option<PathBuf>
         match missing {
             Some(reason) => report.skip(&name, &reason)?,
             None => report.step(&name, |_| {
-                let bench = Workbench::new(&tools, &path, scenario.needs_login)?;
+                let bench = Workbench::new(&tools, &path, scenario.setup)?;
                 let outcome = (scenario.play)(&bench);
                 bench.finish(outcome)
             })?,

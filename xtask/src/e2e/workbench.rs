@@ -4,20 +4,33 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{self, Answer};
-use crate::image;
 use crate::registry::Registry;
 use crate::tools::Tools;
+use crate::{command, image};
 
 /// The one user of a registry that wants a login.
 pub(crate) const USER: &str = "ferry";
 pub(crate) const PASSWORD: &str = "open-water";
+/// The name of the registry's own certificate in the scenario's folder.
+pub(crate) const CERTIFICATE: &str = "certificate.crt";
 /// `USER` and `PASSWORD` as a line of an htpasswd file (bcrypt, cost 10).
 const HTPASSWD: &str = "ferry:$2y$10$LkF2qWuFH5emv9oh5.AqkObXGODOFBOQKUlW0/knx5gcwWioBGF6G\n";
+
+/// What kind of registry a scenario wants.
+#[derive(Clone, Copy)]
+pub(crate) enum Setup {
+    /// Anybody may do anything, in clear text.
+    Open,
+    /// `USER` with `PASSWORD` may do anything, nobody else anything.
+    Password,
+    /// Anybody may do anything, over TLS with the certificate `CERTIFICATE`.
+    Tls,
+}
 
 /// A registry and a folder for one scenario.
 pub(crate) struct Workbench<'a> {
@@ -27,24 +40,39 @@ pub(crate) struct Workbench<'a> {
 }
 
 impl<'a> Workbench<'a> {
-    /// Starts a registry; one that wants a login where asked for.
+    /// Starts a registry.
     ///
     /// # Errors
     /// Where it does not start.
-    pub(crate) fn new(tools: &'a Tools, binary: &Path, needs_login: bool) -> Result<Self> {
+    pub(crate) fn new(tools: &'a Tools, binary: &Path, setup: Setup) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let mut extra = String::new();
-        if needs_login {
-            let file = folder.path().join("htpasswd");
-            std::fs::write(&file, HTPASSWD)?;
-            extra = format!(
-                "auth: {{htpasswd: {{realm: e2e, path: {}}}}}\n",
-                file.display()
-            );
-        }
+        let home = folder.path().join("home");
+        std::fs::create_dir_all(home.join("run"))?;
+        // Some clients insist that the file that they were told of exists.
+        std::fs::write(home.join("auth.json"), "{}")?;
+        let (extra, overrides) = match setup {
+            Setup::Open => (String::new(), Vec::new()),
+            Setup::Password => {
+                let file = folder.path().join("htpasswd");
+                std::fs::write(&file, HTPASSWD)?;
+                let file = file.display();
+                (
+                    format!("auth: {{htpasswd: {{realm: e2e, path: {file}}}}}\n"),
+                    Vec::new(),
+                )
+            }
+            Setup::Tls => {
+                let (certificate, key) = make_certificate(tools, folder.path())?;
+                let certificate = ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate);
+                (
+                    String::new(),
+                    vec![certificate, ("REGISTRY_HTTP_TLS_KEY", key)],
+                )
+            }
+        };
         Ok(Self {
             tools,
-            registry: Registry::start(binary, &extra)?,
+            registry: Registry::start(binary, &extra, &overrides)?,
             folder,
         })
     }
@@ -58,7 +86,7 @@ impl<'a> Workbench<'a> {
             Ok(()) => self.registry.stop(),
             Err(error) => {
                 let log = self.registry.log_tail();
-                Err(error).with_context(|| format!("the registry's log ends with\n{log}\n"))
+                bail!("{error:#}\nthe registry's log ends with\n{log}");
             }
         }
     }
@@ -90,14 +118,9 @@ impl<'a> Workbench<'a> {
         command
     }
 
-    /// A path in the scenario's folder; the folder `home` comes into being with the first use.
+    /// A path in the scenario's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        if name == "home" {
-            // A client that finds no home says so itself, and better.
-            let _ = std::fs::create_dir_all(path.join("run"));
-        }
-        path
+        self.folder.path().join(name)
     }
 
     /// The registry under test.
@@ -194,6 +217,31 @@ impl<'a> Workbench<'a> {
         );
         Ok(())
     }
+}
+
+/// Makes a certificate for the loopback address that vouches for itself; returns it and its key.
+fn make_certificate(tools: &Tools, folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (certificate, key) = (folder.join(CERTIFICATE), folder.join("certificate.key"));
+    let openssl = tools.path("openssl").map_err(anyhow::Error::msg)?;
+    command::capture(
+        Command::new(openssl)
+            .args([
+                "req",
+                "-x509",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=127.0.0.1",
+            ])
+            .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&certificate),
+    )?;
+    Ok((certificate, key))
 }
 
 /// Checks that a client named everything that it should have.
