@@ -42,6 +42,10 @@ pub(crate) const PACKAGED: &[Packaged] = &[
         program: "buildah",
         package: "buildah",
     },
+    Packaged {
+        program: "openssl",
+        package: "openssl",
+    },
 ];
 
 /// Pinned clients, and the conformance suite.
