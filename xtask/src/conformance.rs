@@ -55,12 +55,10 @@ pub(crate) fn run(report: &mut Report, binary: Option<PathBuf>) -> Result<()> {
     };
     let binary = registry::binary(binary)?;
     report.step("conformance, everything on", |_| {
-        let cases = run_suite(&suite, &binary, "everything", UNCHECKED)?;
-        judge(&cases, |_| false)
+        run_suite(&suite, &binary, "everything", UNCHECKED, |_| false)
     })?;
     report.step("conformance, default configuration", |_| {
-        let cases = run_suite(&suite, &binary, "defaults", "")?;
-        judge(&cases, refused_by_default)
+        run_suite(&suite, &binary, "defaults", "", refused_by_default)
     })
 }
 
@@ -70,9 +68,17 @@ struct Case {
     name: String,
     /// `passed`, `skipped`, `failure` or `error`.
     status: String,
+    /// Why it did not pass.
+    said: String,
 }
 
-fn run_suite(suite: &Path, binary: &Path, name: &str, extra: &str) -> Result<Vec<Case>> {
+fn run_suite(
+    suite: &Path,
+    binary: &Path,
+    name: &str,
+    extra: &str,
+    permitted: fn(&str) -> bool,
+) -> Result<()> {
     let results = test::target_directory().join("conformance").join(name);
     if results.exists() {
         std::fs::remove_dir_all(&results)?;
@@ -93,13 +99,13 @@ fn run_suite(suite: &Path, binary: &Path, name: &str, extra: &str) -> Result<Vec
     std::fs::write(results.join("registry.log"), registry.log())?;
     let junit = std::fs::read_to_string(results.join("junit.xml"))
         .with_context(|| format!("the suite left no report:\n{}", output.stderr))?;
-    registry.stop()?;
     println!("    reports in {}", results.display());
-    Ok(parse(&junit))
+    judge(&parse(&junit), permitted)?;
+    registry.stop()
 }
 
 /// Prints counts and every case that did not pass; fails on one that is not permitted to.
-fn judge(cases: &[Case], permitted: impl Fn(&str) -> bool) -> Result<()> {
+fn judge(cases: &[Case], permitted: fn(&str) -> bool) -> Result<()> {
     let count = |status: &str| cases.iter().filter(|case| case.status == status).count();
     println!(
         "    {} tests: {} passed, {} failed, {} errors, {} skipped",
@@ -119,7 +125,10 @@ fn judge(cases: &[Case], permitted: impl Fn(&str) -> bool) -> Result<()> {
         } else {
             "NOT PERMITTED"
         };
-        println!("    {verdict}: {} {}", case.status, case.name);
+        println!(
+            "    {verdict}: {} {}: {}",
+            case.status, case.name, case.said
+        );
         refused += usize::from(!permitted(&case.name));
     }
     if refused > 0 {
@@ -140,15 +149,16 @@ fn refused_by_default(name: &str) -> bool {
 
 /// Reads the cases of a JUnit report. Its values are escaped, so a tag begins where `<` stands.
 fn parse(junit: &str) -> Vec<Case> {
-    let tags = junit.split("<testcase ").skip(1);
-    tags.filter_map(|tag| {
-        let tag = tag.split('>').next()?;
-        Some(Case {
-            name: attribute(tag, "name")?,
-            status: attribute(tag, "status")?,
+    let cases = junit.split("<testcase ").skip(1);
+    cases
+        .filter_map(|case| {
+            let tag = case.split('>').next()?;
+            let said = case.split_once("<system-out>").map_or("", |(_, rest)| rest);
+            let said = unescape(said.split("</system-out>").next()?);
+            let (name, status) = (attribute(tag, "name")?, attribute(tag, "status")?);
+            Some(Case { name, status, said })
         })
-    })
-    .collect()
+        .collect()
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
@@ -158,12 +168,17 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
         .find(|(at, _)| *at == 0 || tag[..*at].ends_with(' '))
         .map(|(at, _)| at + start.len())?;
     let value = tag[position..].split('"').next()?;
-    Some(
-        value
-            .replace("&#34;", "\"")
-            .replace("&#39;", "'")
-            .replace("&amp;", "&"),
-    )
+    Some(unescape(value))
+}
+
+fn unescape(text: &str) -> String {
+    let text = text
+        .replace("&#xA;", "; ")
+        .replace("&#34;", "\"")
+        .replace("&#39;", "'");
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
 }
 
 #[cfg(test)]
@@ -174,16 +189,15 @@ mod tests {
     fn a_report_gives_names_and_states() {
         let junit = r#"<testsuite name="x"><testcase name="a/b" classname="" status="passed">
             <system-err>&lt;testcase name=&#34;no&#34;</system-err></testcase>
-            <testcase name="OCI Conformance Test/sparse/tag-list" classname="" status="failure"></testcase></testsuite>"#;
+            <testcase name="OCI Conformance Test/sparse/tag-list" classname="" status="failure">
+            <system-out>no&#xA;&#34;tag&#34;</system-out></testcase></testsuite>"#;
         let cases = parse(junit);
         assert_eq!(cases.len(), 2);
         assert_eq!(
-            cases[0],
-            Case {
-                name: "a/b".into(),
-                status: "passed".into()
-            }
+            (cases[0].name.as_str(), cases[0].status.as_str()),
+            ("a/b", "passed")
         );
+        assert_eq!(cases[1].said, "no; \"tag\"");
         assert!(refused_by_default(&cases[1].name) && !refused_by_default(&cases[0].name));
         assert!(!refused_by_default(
             "OCI Conformance Test/sparse/push/blob-post-put"
