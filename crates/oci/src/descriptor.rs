@@ -56,11 +56,14 @@ impl Descriptor {
             .ok_or_else(|| fields.wrong("digest", "is missing"))?;
         let digest =
             Digest::parse(digest).map_err(|error| fields.wrong("digest", &error.to_string()))?;
-        fields.text("data")?;
+        let size = fields.size("size")?;
+        if let Some(data) = fields.text("data")? {
+            check_data(data, size).map_err(|problem| fields.wrong("data", problem))?;
+        }
         Ok(Self {
             media_type: media_type.ok_or_else(|| fields.wrong("mediaType", "is missing"))?,
             digest,
-            size: fields.size("size")?,
+            size,
             urls: fields.texts("urls")?,
             annotations: fields.annotations()?,
             artifact_type: fields.text("artifactType")?.map(str::to_owned),
@@ -72,6 +75,27 @@ impl Descriptor {
     }
 }
 
+/// Embedded content must be as long as the descriptor says. It is neither decoded nor hashed: the
+/// server never serves from it.
+fn check_data(data: &str, size: u64) -> Result<(), &'static str> {
+    match base64_len(data) {
+        None => Err("is not base64"),
+        Some(length) if length != size => Err("has another length than size says"),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Bytes that padded base64 (RFC 4648 §4) stands for; `None` if it is not that.
+fn base64_len(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches('=');
+    let padding = text.len() - digits.len();
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    if !text.len().is_multiple_of(4) || padding > 2 || !digits.bytes().all(is_digit) {
+        return None;
+    }
+    u64::try_from(text.len() / 4 * 3 - padding).ok()
+}
+
 fn platform(json: &Json<'_>, path: &str) -> Result<Platform, ManifestError> {
     let path = format!("{path}.platform");
     let fields = Fields::of(json, &path, &["architecture", "os"])?;
@@ -80,3 +104,6 @@ fn platform(json: &Json<'_>, path: &str) -> Result<Platform, ManifestError> {
         os: fields.text("os")?.unwrap_or_default().to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

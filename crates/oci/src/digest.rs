@@ -83,7 +83,10 @@ impl Digest {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
-        let (algorithm, hex) = text.split_once(':').ok_or(DigestError::NoAlgorithm)?;
+        let (algorithm, hex) = text
+            .split_once(':')
+            .filter(|(algorithm, _)| !algorithm.is_empty())
+            .ok_or(DigestError::NoAlgorithm)?;
         let algorithm = Algorithm::parse(algorithm).ok_or(DigestError::UnsupportedAlgorithm)?;
         if hex.len() != algorithm.hex_len() {
             return Err(DigestError::Length);
@@ -185,6 +188,14 @@ mod tests {
         assert!(Digest::parse(&format!("sha512:{hex}{hex}")).is_ok());
         for (bad, error) in [
             (hex.clone(), DigestError::NoAlgorithm),
+            (String::new(), DigestError::NoAlgorithm),
+            (format!(":{hex}"), DigestError::NoAlgorithm),
+            (format!("sha256:{}", "é".repeat(32)), DigestError::Character),
+            ("sha256:%2e%2e%2f".to_owned(), DigestError::Length),
+            (
+                format!("sha256:{}", "a".repeat(1 << 20)),
+                DigestError::Length,
+            ),
             (format!("md5:{hex}"), DigestError::UnsupportedAlgorithm),
             (format!("SHA256:{hex}"), DigestError::UnsupportedAlgorithm),
             (

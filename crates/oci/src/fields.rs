@@ -27,7 +27,7 @@ impl<'j, 'a> Fields<'j, 'a> {
             return Err(ManifestError::field(path, "is not an object"));
         };
         for (key, _) in fields {
-            let twin = |known: &&&str| known.eq_ignore_ascii_case(key) && **known != key.as_ref();
+            let twin = |known: &&&str| **known != key.as_ref() && folds_to(key, known);
             if let Some(known) = known.iter().find(twin) {
                 let name = join(path, key);
                 return Err(ManifestError::Field {
@@ -88,6 +88,23 @@ impl<'j, 'a> Fields<'j, 'a> {
             .transpose()
     }
 
+    /// The media type of the document itself: exactly one, or absent. Unlike a header it has no
+    /// parameters to drop.
+    pub(crate) fn own_media_type(&self) -> Result<Option<MediaType>, ManifestError> {
+        const KEY: &str = "mediaType";
+        let media_type = self.media_type(KEY)?;
+        if media_type.as_ref().map(MediaType::as_str) == self.text(KEY)?.filter(|t| !t.is_empty()) {
+            Ok(media_type)
+        } else {
+            Err(self.wrong(KEY, "has parameters or spaces around it"))
+        }
+    }
+
+    /// Whether the key stands in the object, be its value null.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.fields.iter().any(|(name, _)| name == key)
+    }
+
     pub(crate) fn list(&self, key: &str) -> Result<Option<&'j [Json<'a>]>, ManifestError> {
         match self.get(key) {
             None => Ok(None),
@@ -113,7 +130,7 @@ impl<'j, 'a> Fields<'j, 'a> {
             Some(_) => return Err(self.wrong(KEY, "is not an object")),
         };
         if fields.len() > ANNOTATIONS_MAX {
-            return Err(self.wrong(KEY, "has more than 1000 entries"));
+            return Err(self.wrong(KEY, &format!("has more than {ANNOTATIONS_MAX} entries")));
         }
         let pair = |(name, value): &(std::borrow::Cow<'_, str>, Json<'_>)| match value {
             Json::Text(text) => Ok((name.to_string(), text.to_string())),
@@ -121,6 +138,19 @@ impl<'j, 'a> Fields<'j, 'a> {
         };
         fields.iter().map(pair).collect()
     }
+}
+
+/// Whether a reader that ignores case, such as Go's, takes `key` for `known`: besides ASCII letters
+/// it takes U+017F for s and U+212A for k.
+fn folds_to(key: &str, known: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        _ => c.to_ascii_lowercase(),
+    };
+    key.chars()
+        .map(fold)
+        .eq(known.chars().map(|c| c.to_ascii_lowercase()))
 }
 
 fn join(path: &str, key: &str) -> String {

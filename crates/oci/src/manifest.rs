@@ -208,10 +208,10 @@ fn kind(
     content_type: Option<&MediaType>,
     fields: &Fields<'_, '_>,
 ) -> Result<ManifestKind, ManifestError> {
-    if fields.get("fsLayers").is_some() || fields.get("schemaVersion") == Some(&Json::Size(1)) {
+    if fields.has("fsLayers") || fields.get("schemaVersion") == Some(&Json::Size(1)) {
         return Err(ManifestError::Schema1);
     }
-    let media_type = fields.media_type("mediaType")?;
+    let media_type = fields.own_media_type()?;
     if let Some(media_type) = &media_type {
         refuse_retired(media_type)?;
     }
@@ -260,9 +260,12 @@ fn refuse_fields(
 }
 
 fn descriptors(fields: &Fields<'_, '_>, key: &str) -> Result<Vec<Descriptor>, ManifestError> {
-    let items = fields
-        .list(key)?
-        .ok_or_else(|| fields.wrong(key, "is missing"))?;
+    // An empty list that a Go program never made is written as null.
+    let items = match fields.list(key)? {
+        Some(items) => items,
+        None if fields.has(key) => &[],
+        None => return Err(fields.wrong(key, "is missing")),
+    };
     let descriptor = |(at, item)| Descriptor::from_json(item, &format!("{key}[{at}]"));
     items.iter().enumerate().map(descriptor).collect()
 }

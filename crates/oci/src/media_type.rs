@@ -10,6 +10,9 @@ pub struct MediaType(Cow<'static, str>);
 /// Characters of a media type at most.
 pub const MEDIA_TYPE_BYTES_MAX: usize = 255;
 
+/// Characters on each side of the slash at most (RFC 6838 §4.2).
+const NAME_BYTES_MAX: usize = 127;
+
 /// A text is no media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a media type of the form type/subtype")]
@@ -27,6 +30,22 @@ impl MediaType {
     pub const DOCKER_LIST: Self =
         Self::known("application/vnd.docker.distribution.manifest.list.v2+json");
 
+    /// Docker layer that lives at its URLs.
+    pub const DOCKER_FOREIGN_LAYER: Self =
+        Self::known("application/vnd.docker.image.rootfs.foreign.diff.tar");
+    /// The same, gzip.
+    pub const DOCKER_FOREIGN_LAYER_GZIP: Self =
+        Self::known("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip");
+    /// OCI layer that may not be distributed.
+    pub const OCI_FOREIGN_LAYER: Self =
+        Self::known("application/vnd.oci.image.layer.nondistributable.v1.tar");
+    /// The same, gzip.
+    pub const OCI_FOREIGN_LAYER_GZIP: Self =
+        Self::known("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip");
+    /// The same, zstd.
+    pub const OCI_FOREIGN_LAYER_ZSTD: Self =
+        Self::known("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd");
+
     const fn known(text: &'static str) -> Self {
         Self(Cow::Borrowed(text))
     }
@@ -36,12 +55,11 @@ impl MediaType {
     /// # Errors
     /// Where the text breaks the grammar.
     pub fn parse(text: &str) -> Result<Self, MediaTypeError> {
-        let text = text.split(';').next().unwrap_or_default().trim();
+        let text = text.split(';').next().unwrap_or_default().trim_ascii();
         let (kind, subtype) = text.split_once('/').ok_or(MediaTypeError)?;
         let restricted = |name: &str| {
-            name.bytes()
-                .next()
-                .is_some_and(|byte| byte.is_ascii_alphanumeric())
+            name.len() <= NAME_BYTES_MAX
+                && name.starts_with(|first: char| first.is_ascii_alphanumeric())
                 && name
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
@@ -74,11 +92,14 @@ impl MediaType {
     /// Whether content of the type may live elsewhere, at its descriptor's URLs.
     #[must_use]
     pub fn is_foreign_layer(&self) -> bool {
-        self.as_str()
-            .starts_with("application/vnd.docker.image.rootfs.foreign.diff.tar")
-            || self
-                .as_str()
-                .starts_with("application/vnd.oci.image.layer.nondistributable.v1.tar")
+        [
+            Self::DOCKER_FOREIGN_LAYER,
+            Self::DOCKER_FOREIGN_LAYER_GZIP,
+            Self::OCI_FOREIGN_LAYER,
+            Self::OCI_FOREIGN_LAYER_GZIP,
+            Self::OCI_FOREIGN_LAYER_ZSTD,
+        ]
+        .contains(self)
     }
 }
 
@@ -106,7 +127,34 @@ mod tests {
         for bad in ["", "a", "a/", "/b", "a/b/c", "a b/c", "a/é", "a/\0"] {
             assert_eq!(MediaType::parse(bad), Err(MediaTypeError), "{bad:?}");
         }
-        assert!(MediaType::parse(&format!("a/{}", "b".repeat(254))).is_err());
+        assert!(MediaType::parse(&format!("a/{}", "b".repeat(127))).is_ok());
+        assert!(MediaType::parse(&format!("a/{}", "b".repeat(128))).is_err());
+        assert!(MediaType::parse(&"a/".repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn only_the_named_layer_types_are_foreign() {
+        for (text, foreign) in [
+            (
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                true,
+            ),
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+                true,
+            ),
+            (
+                "application/vnd.oci.image.layer.nondistributable.v1.tarball",
+                false,
+            ),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", false),
+        ] {
+            assert_eq!(
+                MediaType::parse(text).unwrap().is_foreign_layer(),
+                foreign,
+                "{text}"
+            );
+        }
     }
 
     proptest! {

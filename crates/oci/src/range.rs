@@ -5,6 +5,9 @@ use std::ops::Range;
 /// Ranges of one request at most; with more, the whole is sent.
 pub const RANGES_MAX: usize = 16;
 
+/// The one unit of ranges.
+const UNIT: &str = "bytes";
+
 /// What a Range header asks of content of a known size (RFC 9110 §14.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requested {
@@ -29,36 +32,38 @@ impl Ranges {
         let Some((unit, set)) = header.split_once('=') else {
             return Requested::Ignored;
         };
-        if !unit.trim().eq_ignore_ascii_case("bytes") {
+        if !unit.eq_ignore_ascii_case(UNIT) {
             return Requested::Ignored;
         }
-        if set.split(',').count() > RANGES_MAX {
-            return Requested::Whole;
+        // Empty elements of a list count for nothing (RFC 9110 §5.6.1.2).
+        let specs = || {
+            set.split(',')
+                .map(str::trim_ascii)
+                .filter(|spec| !spec.is_empty())
+        };
+        match specs().take(RANGES_MAX + 1).count() {
+            0 => return Requested::Ignored,
+            count if count > RANGES_MAX => return Requested::Whole,
+            _ => {}
         }
         let mut parts = Vec::new();
-        for spec in set
-            .split(',')
-            .map(str::trim)
-            .filter(|spec| !spec.is_empty())
-        {
+        for spec in specs() {
             match part(spec, size) {
                 None => return Requested::Ignored,
                 Some(part) if part.is_empty() => {}
                 Some(part) => parts.push(part),
             }
         }
-        if set.split(',').all(|spec| spec.trim().is_empty()) {
-            return Requested::Ignored;
-        }
-        let total = parts
+        let total: u128 = parts
             .iter()
-            .fold(0u64, |sum, part| sum.saturating_add(part.end - part.start));
+            .map(|part| u128::from(part.end - part.start))
+            .sum();
         match parts.len() {
             // There is nothing of empty content that a range could leave out.
             0 if size == 0 => Requested::Whole,
             0 => Requested::Unsatisfiable,
             1 => Requested::Parts(parts),
-            _ if total > size => Requested::Whole,
+            _ if total > u128::from(size) => Requested::Whole,
             _ => Requested::Parts(parts),
         }
     }
@@ -67,7 +72,6 @@ impl Ranges {
 /// One range; an empty one does not overlap the content. `None`: not a range.
 fn part(spec: &str, size: u64) -> Option<Range<u64>> {
     let (first, last) = spec.split_once('-')?;
-    let (first, last) = (first.trim(), last.trim());
     if first.is_empty() {
         let suffix = position(last)?;
         return Some(size.saturating_sub(suffix)..size);
@@ -111,16 +115,19 @@ impl ContentRange {
     /// # Errors
     /// Where it is neither, reversed, or its length does not fit 63 bits.
     pub fn parse(text: &str) -> Result<Self, ContentRangeError> {
-        let text = text.trim();
-        let range = text
-            .strip_prefix("bytes")
-            .map_or(text, |rest| rest.trim_start_matches([' ', '=']));
+        let text = text.trim_ascii();
+        let range = match text.split_at_checked(UNIT.len()) {
+            Some((unit, rest)) if unit.eq_ignore_ascii_case(UNIT) => {
+                rest.strip_prefix([' ', '=']).ok_or(ContentRangeError)?
+            }
+            _ => text,
+        };
         let (range, total) = match range.split_once('/') {
-            Some((range, total)) => (range, Some(total.trim())),
+            Some((range, total)) => (range, Some(total)),
             None => (range, None),
         };
         let (first, last) = range.split_once('-').ok_or(ContentRangeError)?;
-        let (first, last) = (bounded(first.trim())?, bounded(last.trim())?);
+        let (first, last) = (bounded(first)?, bounded(last)?);
         let total_fits = match total {
             None | Some("*") => true,
             Some(total) => bounded(total)? > last,

@@ -18,6 +18,9 @@ pub(crate) const ITEMS_MAX: usize = 10_000;
 /// Values of one document at most.
 const VALUES_MAX: usize = 400_000;
 
+/// Characters of a key that an error repeats.
+const KEY_CHARS_SHOWN: usize = 64;
+
 /// A JSON value; text is borrowed from the document where it can be.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json<'a> {
@@ -148,8 +151,9 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 )));
             }
             if !seen.insert(key.clone()) {
+                let shown: String = key.chars().take(KEY_CHARS_SHOWN).collect();
                 return Err(A::Error::custom(format_args!(
-                    "the key {key:?} is given twice"
+                    "the key {shown:?} is given twice"
                 )));
             }
             let value = access.next_value_seed(inner)?;
@@ -185,3 +189,6 @@ impl<'de> Visitor<'de> for Key {
         Ok(Cow::Owned(text.to_owned()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,6 +224,211 @@ fn depth_and_counts_are_bounded() {
     }
 }
 
+#[test]
+fn a_key_that_go_would_fold_is_refused() {
+    for (key, known) in [
+        ("layer\u{17f}", "layers"),
+        ("Manifests", "manifests"),
+        ("MEDIATYPE", "mediaType"),
+        ("\u{17f}ubject", "subject"),
+        ("fslayers", "fsLayers"),
+    ] {
+        let text = problem(&MediaType::OCI_IMAGE, &with(image(), key, json!([])));
+        assert!(text.contains(&format!("must be written {known}")), "{text}");
+    }
+    let free = with(image(), "org.example.Layers", json!([]));
+    assert!(parse(Some(&MediaType::OCI_IMAGE), &free).is_ok());
+    let annotated = with(
+        image(),
+        "annotations",
+        json!({"Layers": "x", "LAYERS": "y"}),
+    );
+    assert!(parse(Some(&MediaType::OCI_IMAGE), &annotated).is_ok());
+}
+
+#[test]
+fn null_is_absent_and_an_empty_list_but_never_a_second_structure() {
+    for (content_type, document, good) in [
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "layers", Value::Null),
+            true,
+        ),
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "layers", json!([])),
+            true,
+        ),
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "config", Value::Null),
+            false,
+        ),
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "manifests", Value::Null),
+            true,
+        ),
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "manifests", json!([])),
+            false,
+        ),
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "subject", Value::Null),
+            true,
+        ),
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "annotations", Value::Null),
+            true,
+        ),
+        (
+            MediaType::OCI_IMAGE,
+            with(image(), "fsLayers", Value::Null),
+            false,
+        ),
+        (
+            MediaType::OCI_INDEX,
+            with(index(), "manifests", Value::Null),
+            true,
+        ),
+        (
+            MediaType::OCI_INDEX,
+            with(index(), "config", Value::Null),
+            true,
+        ),
+        (
+            MediaType::OCI_INDEX,
+            with(index(), "config", json!({})),
+            false,
+        ),
+        (
+            MediaType::OCI_INDEX,
+            with(index(), "layers", json!([])),
+            false,
+        ),
+        (MediaType::OCI_INDEX, json!({"schemaVersion": 2}), false),
+        (MediaType::OCI_IMAGE, json!({"schemaVersion": 2}), false),
+        (
+            MediaType::OCI_INDEX,
+            with(index(), "schemaVersion", json!(2.0)),
+            false,
+        ),
+        (
+            MediaType::OCI_INDEX,
+            with(index(), "schemaVersion", json!("2")),
+            false,
+        ),
+        (
+            MediaType::OCI_INDEX,
+            with(index(), "schemaVersion", Value::Null),
+            false,
+        ),
+    ] {
+        let result = parse(Some(&content_type), &document);
+        assert_eq!(result.is_ok(), good, "{content_type} {document} {result:?}");
+    }
+}
+
+#[test]
+fn docker_manifests_name_their_type_and_have_one_structure() {
+    let docker = |document, kind: &MediaType| with(document, "mediaType", json!(kind.as_str()));
+    let (image, index) = (image(), index());
+    for (kind, document, good) in [
+        (
+            MediaType::DOCKER_IMAGE,
+            docker(image.clone(), &MediaType::DOCKER_IMAGE),
+            true,
+        ),
+        (MediaType::DOCKER_IMAGE, image.clone(), false),
+        (
+            MediaType::DOCKER_IMAGE,
+            docker(image.clone(), &MediaType::OCI_IMAGE),
+            false,
+        ),
+        (
+            MediaType::DOCKER_IMAGE,
+            docker(index.clone(), &MediaType::DOCKER_IMAGE),
+            false,
+        ),
+        (
+            MediaType::DOCKER_LIST,
+            docker(index.clone(), &MediaType::DOCKER_LIST),
+            true,
+        ),
+        (MediaType::DOCKER_LIST, index.clone(), false),
+        (
+            MediaType::DOCKER_LIST,
+            docker(image.clone(), &MediaType::DOCKER_LIST),
+            false,
+        ),
+        (
+            MediaType::DOCKER_LIST,
+            with(docker(index, &MediaType::DOCKER_LIST), "layers", json!([])),
+            false,
+        ),
+        (
+            MediaType::DOCKER_IMAGE,
+            with(
+                docker(image, &MediaType::DOCKER_IMAGE),
+                "manifests",
+                json!([]),
+            ),
+            false,
+        ),
+    ] {
+        assert_eq!(
+            parse(Some(&kind), &document).is_ok(),
+            good,
+            "{kind} {document}"
+        );
+    }
+}
+
+#[test]
+fn the_media_type_of_a_document_has_no_parameters() {
+    let spelt = |text: &str| with(image(), "mediaType", json!(text));
+    let plain = "application/vnd.oci.image.manifest.v1+json";
+    assert!(parse(Some(&MediaType::OCI_IMAGE), &spelt(plain)).is_ok());
+    for text in [
+        format!("{plain};a=b"),
+        format!(" {plain}"),
+        plain.to_uppercase(),
+    ] {
+        for content_type in [Some(&MediaType::OCI_IMAGE), None] {
+            assert!(parse(content_type, &spelt(&text)).is_err(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn an_artifact_has_the_type_that_its_referrers_list_shows() {
+    let artifact = with(
+        image(),
+        "artifactType",
+        json!("application/vnd.example+type"),
+    );
+    let artifact = with(
+        artifact,
+        "subject",
+        descriptor(MediaType::OCI_IMAGE.as_str()),
+    );
+    let artifact = with(artifact, "annotations", json!({"a": "b"}));
+    let manifest = parse(Some(&MediaType::OCI_IMAGE), &artifact).unwrap();
+    assert_eq!(
+        manifest.artifact_type.as_deref(),
+        Some("application/vnd.example+type")
+    );
+    assert_eq!(manifest.subject.unwrap().size, 3);
+    assert_eq!(manifest.annotations["a"], "b");
+    let empty = with(image(), "artifactType", json!(""));
+    let manifest = parse(Some(&MediaType::OCI_IMAGE), &empty).unwrap();
+    let config = "application/vnd.oci.image.config.v1+json";
+    assert_eq!(manifest.artifact_type.as_deref(), Some(config));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
