@@ -1,0 +1,115 @@
+//! Time as a value: leases and horizons are tested without waiting.
+//!
+//! A clock decides only when rubbish goes and what a row says about its age, never whether a
+//! reference is safe.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point in time: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Later than every other: something that never ends.
+    pub const MAX: Timestamp = Timestamp(i64::MAX);
+
+    /// From microseconds since the epoch.
+    pub const fn from_micros(micros: i64) -> Timestamp {
+        Timestamp(micros)
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// This much later, at most [`Timestamp::MAX`].
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Timestamp {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(self.0.saturating_add(micros))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Timestamp {
+        match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => Timestamp::default().plus(since),
+            Err(before) => {
+                let micros = i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX);
+                Timestamp(-micros)
+            }
+        }
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(timestamp: Timestamp) -> SystemTime {
+        let distance = Duration::from_micros(timestamp.0.unsigned_abs());
+        let time = if timestamp.0 < 0 {
+            UNIX_EPOCH.checked_sub(distance)
+        } else {
+            UNIX_EPOCH.checked_add(distance)
+        };
+        time.unwrap_or(UNIX_EPOCH)
+    }
+}
+
+/// Where the current time comes from.
+pub trait Clock: Send + Sync {
+    /// The current time. May step back; rows then keep the older, longer lease.
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        SystemTime::now().into()
+    }
+}
+
+/// A clock that moves only when it is told to.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    /// A clock that stands at `start`.
+    pub fn new(start: Timestamp) -> ManualClock {
+        ManualClock(AtomicI64::new(start.0))
+    }
+
+    /// Moves the clock forward.
+    pub fn advance(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// How long what nobody refers to is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Horizons {
+    /// What was pushed, mounted or lost its last reference stays at least this long. Default 24 h.
+    pub lease: Duration,
+    /// What was deleted can be brought back for this long. Default 7 days.
+    pub undo: Duration,
+}
+
+impl Default for Horizons {
+    fn default() -> Horizons {
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        Horizons {
+            lease: 24 * HOUR,
+            undo: 7 * 24 * HOUR,
+        }
+    }
+}

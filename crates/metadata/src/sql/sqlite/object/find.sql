@@ -1,0 +1,3 @@
+SELECT key, missing
+FROM object
+WHERE digest = ?1

@@ -1,0 +1,3 @@
+SELECT id, listed_at IS NOT NULL
+FROM visible_repository
+WHERE name = ?1

@@ -1,0 +1,1 @@
+DELETE FROM tag WHERE repository_id = ?1 AND name = ?2

@@ -1,0 +1,1 @@
+DELETE FROM tag WHERE manifest_id = ?1

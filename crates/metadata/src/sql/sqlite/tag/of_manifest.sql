@@ -1,0 +1,1 @@
+SELECT name FROM tag WHERE manifest_id = ?1 ORDER BY name

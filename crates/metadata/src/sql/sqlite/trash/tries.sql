@@ -1,0 +1,1 @@
+SELECT tries FROM trash WHERE key = ?1

@@ -1,0 +1,1 @@
+SELECT sessions FROM upload_tally WHERE principal = ?1

@@ -1,0 +1,98 @@
+//! Connections and their settings.
+//!
+//! WAL with `synchronous=FULL`: a commit is on the disk when it returns. Foreign keys are on for
+//! every connection, memory maps are off (a damaged disk is an error, not a signal), the schema is
+//! not trusted to call functions.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+
+use crate::error::MetadataError;
+
+use super::error::is_damage;
+use super::file::{APPLICATION_ID, Files};
+use super::migrate::{self, migrate};
+
+/// How long a connection waits for a lock of another program, a backup for example.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes a new database in WAL mode with the newest schema.
+pub(super) fn build(path: &Path) -> Result<(), MetadataError> {
+    let mut connection = Connection::open_with_flags(path, WRITE)?;
+    settings(&connection)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    wal(&connection)?;
+    migrate(&mut connection)?;
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+/// The writer's connection to a database that is there, brought up to date.
+pub(super) fn writer(files: &Files) -> Result<Connection, MetadataError> {
+    let open = || {
+        let mut connection = Connection::open_with_flags(&files.database, WRITE)?;
+        settings(&connection)?;
+        if migrate::version(&connection)? == 0 {
+            return Err(files.damaged("it has no tables of this program"));
+        }
+        migrate(&mut connection)?;
+        wal(&connection)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_KEPT_BYTES)?;
+        Ok(connection)
+    };
+    open().map_err(|error| {
+        if is_damage(&error) {
+            files.damaged("its pages are damaged")
+        } else {
+            error
+        }
+    })
+}
+
+/// A connection that only reads. There must be a writer's already.
+pub(super) fn reader(path: &Path) -> Result<Connection, MetadataError> {
+    let connection = Connection::open_with_flags(path, READ)?;
+    settings(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn settings(connection: &Connection) -> Result<(), MetadataError> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    Ok(())
+}
+
+/// Switches to WAL, or finds that it is on.
+fn wal(connection: &Connection) -> Result<(), MetadataError> {
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode == "wal" {
+        Ok(())
+    } else {
+        Err(MetadataError::Unreadable {
+            what: "a journal mode other than WAL",
+        })
+    }
+}
+
+const WRITE: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
+    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    .union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY
+    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    .union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+
+/// Prepared statements that a connection keeps; above the number there are.
+const STATEMENTS: usize = 96;
+/// Pages in the log after which SQLite writes them back by itself: 4 MiB.
+const AUTOCHECKPOINT_PAGES: i64 = 1_000;
+/// What is left of the log after it was used up once.
+const LOG_KEPT_BYTES: i64 = 16 << 20;

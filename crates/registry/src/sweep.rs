@@ -1,0 +1,104 @@
+//! Removal of bytes that nobody could ever see: of cancelled, refused and expired uploads and of
+//! the losers of races. Their keys stand in the trash from the commit that gave them up, so that a
+//! removal which fails or is cut off is taken up again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use roadstead_metadata::Metadata;
+use roadstead_storage::{Key, ObjectStore};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+use crate::registry::Registry;
+
+/// Time between two looks into the trash for removals that did not succeed at once.
+const TRASH_INTERVAL: Duration = Duration::from_secs(60);
+/// Keys taken from the trash, or sessions ended, in one step.
+const BATCH: u32 = 100;
+
+impl Registry {
+    /// Removes what is due until `stop` is cancelled.
+    pub async fn maintain(self: Arc<Self>, stop: CancellationToken) {
+        let mut trash = interval(TRASH_INTERVAL);
+        trash.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let every = self.settings.purging.interval.max(Duration::from_secs(1));
+        let mut purge = interval_at(Instant::now() + every.min(TRASH_INTERVAL), every);
+        purge.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = trash.tick() => self.empty_trash().await,
+                _ = purge.tick(), if self.settings.purging.enabled => self.expire_uploads().await,
+            };
+            if let Err(error) = done {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "maintenance failed, it is tried again"
+                );
+            }
+        }
+    }
+
+    /// Ends the sessions that have been idle for longer than the purging age.
+    ///
+    /// # Errors
+    /// Only of the store.
+    pub async fn expire_uploads(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        if self.settings.purging.dry_run {
+            let expired = self.metadata.expired_uploads(now, BATCH).await?;
+            for id in &expired {
+                tracing::info!(upload.id = %id, "upload session expired, kept because uploadpurging.dryrun is set");
+            }
+            return Ok(());
+        }
+        loop {
+            let keys = self.metadata.expire_uploads(now, BATCH).await?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(sessions = keys.len(), "expired upload sessions removed");
+            for key in keys {
+                self.remove(Key::from(key)).await?;
+            }
+        }
+    }
+
+    /// Removes the objects whose keys are due in the trash.
+    async fn empty_trash(&self) -> Result<(), Error> {
+        for key in self.metadata.trash_ready(BATCH).await? {
+            self.remove(Key::from(key)).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes an object that the trash names, without keeping the caller waiting.
+    pub(crate) fn remove_soon(&self, key: uuid::Uuid) {
+        let (store, metadata) = (Arc::clone(&self.store), Arc::clone(&self.metadata));
+        self.tasks.spawn(async move {
+            if let Err(error) = remove(&store, &metadata, Key::from(key)).await {
+                tracing::warn!(%key, error = &error as &dyn std::error::Error, "an object could not be removed, it stays in the trash");
+            }
+        });
+    }
+
+    async fn remove(&self, key: Key) -> Result<(), Error> {
+        remove(&self.store, &self.metadata, key).await
+    }
+}
+
+async fn remove(
+    store: &roadstead_storage::Store,
+    metadata: &roadstead_metadata::Meta,
+    key: Key,
+) -> Result<(), Error> {
+    match store.delete(key).await {
+        Ok(()) => Ok(metadata.forget_trash(key.as_uuid()).await?),
+        Err(error) => {
+            metadata.retry_trash(key.as_uuid()).await?;
+            Err(error.into())
+        }
+    }
+}

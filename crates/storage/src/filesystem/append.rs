@@ -1,0 +1,162 @@
+//! Writing: bytes are gathered and written in large steps by a thread that may block, while the
+//! next ones are received and hashed.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::mem;
+
+use bytes::Bytes;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use tokio::task::JoinHandle;
+
+use crate::append_state::AppendState;
+use crate::error::StorageError;
+use crate::key::Key;
+
+use super::{FilesystemStore, Inner, spawn};
+
+/// Bytes that are gathered before they are written; as many again may be on their way to the disk.
+const STEP_BYTES: usize = 256 << 10;
+
+/// Opens an object behind `offset` bytes; at the start it is created.
+pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, StorageError> {
+    let failed = |errno| inner.failed(key, "create an object", errno);
+    let file = if offset == 0 {
+        let new = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        match inner.directory.open(&key.object_path(), new) {
+            // Left by an attempt of the same session that was cut off: nobody else has the key.
+            Err(Errno::EXIST) => inner.file(key, "open an object", OFlags::RDWR)?,
+            opened => File::from(opened.map_err(failed)?),
+        }
+    } else {
+        inner.file(key, "open an object", OFlags::RDWR)?
+    };
+    let length = inner.length_of(key, &file)?;
+    if length < offset {
+        let reason = "it has lost bytes";
+        return Err(StorageError::Damaged { key, reason });
+    }
+    if length > offset {
+        file.set_len(offset)
+            .map_err(|error| StorageError::system("cut an object", error))?;
+    }
+    Ok(file)
+}
+
+/// An object that grows.
+#[derive(Debug)]
+pub struct FileAppender {
+    store: FilesystemStore,
+    key: Key,
+    /// Where the gathered bytes go.
+    offset: u64,
+    gathered: Vec<Bytes>,
+    gathered_bytes: usize,
+    file: Writing,
+}
+
+/// The file, or the thread that has it.
+#[derive(Debug)]
+enum Writing {
+    Idle(File),
+    Busy(JoinHandle<io::Result<File>>),
+    /// A write failed, or its caller went away.
+    Broken,
+}
+
+impl FileAppender {
+    pub(super) fn new(store: FilesystemStore, key: Key, file: File, offset: u64) -> Self {
+        Self {
+            store,
+            key,
+            offset,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            file: Writing::Idle(file),
+        }
+    }
+
+    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
+        self.gathered_bytes += bytes.len();
+        self.gathered.push(bytes);
+        if self.gathered_bytes < STEP_BYTES {
+            return Ok(());
+        }
+        let file = self.idle().await?;
+        self.send(file);
+        Ok(())
+    }
+
+    pub(crate) async fn flush_durable(&mut self) -> Result<AppendState, StorageError> {
+        let file = self.written().await?;
+        let (inner, key) = (self.store.0.clone(), self.key);
+        let flushed = spawn(move || inner.flush(key, &file).map(|()| file)).await;
+        self.file = Writing::Idle(flushed?);
+        Ok(AppendState::at(self.offset))
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<AppendState, StorageError> {
+        self.written().await?;
+        Ok(AppendState::at(self.offset))
+    }
+
+    /// The file with everything written to it.
+    async fn written(&mut self) -> Result<File, StorageError> {
+        let file = self.idle().await?;
+        if self.gathered.is_empty() {
+            return Ok(file);
+        }
+        self.send(file);
+        self.idle().await
+    }
+
+    /// Waits for the write under way. The file is the caller's then.
+    async fn idle(&mut self) -> Result<File, StorageError> {
+        match mem::replace(&mut self.file, Writing::Broken) {
+            Writing::Idle(file) => Ok(file),
+            Writing::Broken => Err(StorageError::Broken { key: self.key }),
+            Writing::Busy(task) => {
+                let written = task.await.map_err(|_| StorageError::CutOff)?;
+                written.map_err(|error| StorageError::system("write an object", error))
+            }
+        }
+    }
+
+    /// Starts to write what was gathered.
+    fn send(&mut self, file: File) {
+        let chunks = mem::take(&mut self.gathered);
+        let offset = self.offset;
+        self.offset += self.gathered_bytes as u64;
+        self.gathered_bytes = 0;
+        self.file = Writing::Busy(tokio::task::spawn_blocking(move || {
+            write_all(&file, &chunks, offset).map(|()| file)
+        }));
+    }
+}
+
+/// Writes all chunks with as few calls as the system needs.
+fn write_all(file: &File, chunks: &[Bytes], mut offset: u64) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = chunks
+        .iter()
+        .filter(|chunk| !chunk.is_empty())
+        .map(|chunk| IoSlice::new(chunk))
+        .collect();
+    let mut slices = slices.as_mut_slice();
+    while !slices.is_empty() {
+        let batch = &slices[..slices.len().min(SLICES_MAX)];
+        match rustix::io::pwritev(file, batch, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut slices, written);
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Slices that one call takes (IOV_MAX of Linux).
+const SLICES_MAX: usize = 1024;

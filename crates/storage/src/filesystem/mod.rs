@@ -1,0 +1,226 @@
+//! Objects as files: `<root>/objects/<two hex digits>/<key>`, one folder for each last byte of a
+//! key, all made and flushed when the store is first opened.
+//!
+//! Flush order: the file's bytes, then the folder with its name; only then is an object sealed.
+//! Every path is resolved by the kernel beneath the root's own descriptor, without following a
+//! link: what somebody planted is refused, never followed.
+
+mod append;
+mod directory;
+mod install;
+mod read;
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, OFlags};
+use rustix::io::Errno;
+
+use crate::append_state::AppendState;
+use crate::error::{PLANTED, StorageError};
+use crate::key::{Key, shard_name};
+use crate::object_store::ObjectStore;
+use crate::sealed::Sealed;
+use crate::store::{Appender, ObjectReader};
+
+pub(crate) use append::FileAppender;
+use directory::Directory;
+pub(crate) use read::FileReader;
+
+/// A store in a directory that this process alone uses. Clones share it.
+#[derive(Debug, Clone)]
+pub struct FilesystemStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    directory: Directory,
+    /// Held for the lock on it.
+    _objects: File,
+    /// Something stood in an object's place that this program did not put there.
+    tampered: AtomicBool,
+}
+
+impl FilesystemStore {
+    /// Opens the store in `root`, which is made if it is not there, and locks it against other
+    /// processes. Blocks for as long as a disk needs for that.
+    ///
+    /// # Errors
+    /// [`StorageError::InUse`], [`StorageError::OpenToAll`], [`StorageError::NotADirectory`],
+    /// [`StorageError::OldKernel`], [`StorageError::Directory`].
+    pub fn open(root: &Path) -> Result<Self, StorageError> {
+        let installed = install::open(root)?;
+        Ok(Self(Arc::new(Inner {
+            root: root.to_owned(),
+            directory: installed.directory,
+            _objects: installed.objects,
+            tampered: AtomicBool::new(false),
+        })))
+    }
+
+    /// Runs what may wait for a disk away from the threads that serve.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let inner = Arc::clone(&self.0);
+        spawn(move || work(&inner)).await
+    }
+}
+
+/// Runs work on a thread that may block.
+async fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, StorageError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| StorageError::CutOff)?
+}
+
+impl Inner {
+    /// Opens an object's file.
+    fn file(&self, key: Key, action: &'static str, flags: OFlags) -> Result<File, StorageError> {
+        let opened = self.directory.open(&key.object_path(), flags);
+        let file = opened.map_err(|errno| self.failed(key, action, errno))?;
+        Ok(File::from(file))
+    }
+
+    fn failed(&self, key: Key, action: &'static str, errno: Errno) -> StorageError {
+        let error = StorageError::opening(key, action, errno);
+        if matches!(
+            error,
+            StorageError::Damaged {
+                reason: PLANTED,
+                ..
+            }
+        ) {
+            self.tampered.store(true, Ordering::Relaxed);
+            tracing::error!(%key, "{PLANTED}");
+        }
+        error
+    }
+
+    /// A plain file's length.
+    fn length_of(&self, key: Key, file: &File) -> Result<u64, StorageError> {
+        let metadata = file.metadata();
+        let metadata =
+            metadata.map_err(|error| StorageError::system("look at an object", error))?;
+        if metadata.is_file() {
+            Ok(metadata.len())
+        } else {
+            Err(self.failed(key, "look at an object", Errno::ISDIR))
+        }
+    }
+
+    /// The folder that has the key's name.
+    fn folder(&self, key: Key) -> Result<File, StorageError> {
+        let path = format!("objects/{}", shard_name(key.shard()));
+        let opened = self
+            .directory
+            .open(&path, OFlags::RDONLY | OFlags::DIRECTORY);
+        let folder = opened.map_err(|errno| match errno {
+            // A folder that is gone is not an object that is.
+            Errno::NOENT => StorageError::system("open a folder of objects", errno.into()),
+            errno => self.failed(key, "open a folder of objects", errno),
+        })?;
+        Ok(File::from(folder))
+    }
+
+    fn seal(&self, key: Key, size: u64) -> Result<Sealed, StorageError> {
+        let file = self.file(key, "open an object", OFlags::RDWR)?;
+        if self.length_of(key, &file)? != size {
+            let reason = "it has another length than was written";
+            return Err(StorageError::Damaged { key, reason });
+        }
+        self.flush(key, &file)?;
+        Ok(Sealed::new(key, size))
+    }
+
+    /// Bytes first, then the name.
+    fn flush(&self, key: Key, file: &File) -> Result<(), StorageError> {
+        let failed = |error| StorageError::system("flush an object", error);
+        file.sync_data().map_err(failed)?;
+        self.folder(key)?.sync_all().map_err(failed)
+    }
+
+    fn delete(&self, key: Key) -> Result<(), StorageError> {
+        let folder = self.folder(key)?;
+        match rustix::fs::unlinkat(&folder, key.to_string(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(self.failed(key, "remove an object", errno)),
+        }
+    }
+
+    fn probe(&self) -> Result<(), StorageError> {
+        if self.tampered.load(Ordering::Relaxed) {
+            let (path, reason) = (self.root.join("objects"), PLANTED);
+            return Err(StorageError::NotADirectory { path, reason });
+        }
+        self.directory.is_still(&self.root)?;
+        install::check_folders(&self.directory, &self.root)
+    }
+}
+
+impl ObjectStore for FilesystemStore {
+    async fn appender(&self, key: Key, state: &AppendState) -> Result<Appender, StorageError> {
+        let offset = state.offset();
+        let file = self
+            .blocking(move |inner| append::open(inner, key, offset))
+            .await?;
+        let appender = FileAppender::new(self.clone(), key, file, offset);
+        Ok(Appender::Filesystem(appender))
+    }
+
+    async fn seal(&self, key: Key, state: &AppendState) -> Result<Sealed, StorageError> {
+        let size = state.offset();
+        self.blocking(move |inner| inner.seal(key, size)).await
+    }
+
+    async fn open(
+        &self,
+        key: Key,
+        range: Range<u64>,
+        size: u64,
+    ) -> Result<ObjectReader, StorageError> {
+        // Inline: opening is a look-up in the kernel's cache of names.
+        let file = self.0.file(key, "open an object", OFlags::RDONLY)?;
+        if self.0.length_of(key, &file)? != size {
+            let reason = "it has another length than was sealed";
+            return Err(StorageError::Damaged { key, reason });
+        }
+        let range = range.start.min(size)..range.end.min(size);
+        Ok(ObjectReader::Filesystem(FileReader::new(key, file, range)))
+    }
+
+    async fn length(&self, key: Key) -> Result<Option<u64>, StorageError> {
+        let file = match self.0.file(key, "look at an object", OFlags::PATH) {
+            Err(StorageError::NotFound { .. }) => return Ok(None),
+            file => file?,
+        };
+        self.0.length_of(key, &file).map(Some)
+    }
+
+    async fn delete(&self, key: Key) -> Result<(), StorageError> {
+        self.blocking(move |inner| inner.delete(key)).await
+    }
+
+    async fn url(&self, _: Key, _: Duration) -> Result<Option<String>, StorageError> {
+        Ok(None)
+    }
+
+    async fn list(&self, after: Option<Key>, limit: usize) -> Result<Vec<Key>, StorageError> {
+        self.blocking(move |inner| read::list(&inner.directory, after, limit))
+            .await
+    }
+
+    async fn probe(&self) -> Result<(), StorageError> {
+        self.blocking(Inner::probe).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
