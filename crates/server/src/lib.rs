@@ -1,1 +1,35 @@
-//! Roadstead server.
+//! HTTP: from a connection to a typed request, and from an answer of the registry to bytes.
+//!
+//! Knows no SQL and no file; what it is allowed to do comes from `auth`, what happens is decided in
+//! `registry`. Connections are bounded in number, memory and time (`listener.rs`, `connection.rs`,
+//! `paced.rs`); a request takes the same few steps for every endpoint.
+//!
+//! Read first: `app.rs` (the way of a request) and `routes.rs` (what a path names).
+
+mod activity;
+mod app;
+mod authorise;
+mod body;
+mod conditional;
+mod connection;
+pub mod debug;
+mod error;
+mod handlers;
+mod headers;
+mod health;
+mod limits;
+mod listener;
+mod multipart;
+mod paced;
+mod query;
+mod request_log;
+mod routes;
+mod service;
+mod strict;
+mod tls;
+
+pub use app::{App, AppSettings};
+pub use health::Health;
+pub use limits::Limits;
+pub use listener::{ServeError, Server, Socket};
+pub use tls::{Tls, TlsError, TlsVersion};

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 pub(crate) mod check;
+pub(crate) mod serve;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

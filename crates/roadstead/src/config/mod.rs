@@ -35,12 +35,13 @@ use std::sync::Arc;
 
 pub(crate) use auth::Auth;
 pub(crate) use health::Health;
-pub(crate) use http::{Http, Listen};
+pub(crate) use http::{Http, Listen, TlsVersion};
+pub(crate) use limits::Limits;
 pub(crate) use listing::Listing;
-pub(crate) use log::Log;
+pub(crate) use log::{Formatter, Level, Log};
 pub(crate) use report::Problem;
 pub(crate) use storage::{Driver, Storage};
-pub(crate) use validation::{Pattern, Platforms, Urls, Validation};
+pub(crate) use validation::{Pattern, Platform, Platforms, Urls, Validation};
 
 use cursor::Cursor;
 use node::Node;
@@ -83,7 +84,7 @@ pub(crate) struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     /// The file is not there or cannot be read.
-    #[error("cannot read the configuration file {}: {source}", path.display())]
+    #[error("cannot read the configuration file {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,

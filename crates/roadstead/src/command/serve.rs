@@ -1,0 +1,187 @@
+//! `roadstead serve`: from the configuration to a registry that answers, and back to nothing when a
+//! signal comes.
+//!
+//! The order of a start: configuration, log, sockets, stores, interface. Whatever is wrong is found
+//! before the first request is taken. The order of a stop: the sockets close, requests in flight
+//! end, writes under way end, the stores close.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use roadstead_registry::Registry;
+use roadstead_server::{App, Health, Server};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{self, Settings};
+use crate::process::{self, Signals};
+use crate::socket::{self, Bound};
+use crate::{logging, startup_lines, wire};
+
+/// Serves until a signal to stop.
+///
+/// # Errors
+/// Whatever keeps it from starting, and a metadata database that can no longer be trusted.
+pub(crate) fn run(path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+    let variables = super::variables();
+    let path = super::config_path(path, &variables);
+    let loaded = config::load(path.as_deref(), &variables)?;
+    logging::start(&loaded.settings.log)?;
+    for line in &loaded.warnings {
+        tracing::warn!("{line}");
+    }
+    for line in &loaded.notes {
+        tracing::info!("{line}");
+    }
+    process::keep_files_private();
+    let open_files = process::raise_open_files();
+    // Read before any thread is started: it takes the variables out of the environment.
+    let inherited = socket::inherited()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads that serve")?;
+    let served = runtime.block_on(async {
+        let start = Start {
+            settings: loaded.settings,
+            built_in: path.is_none(),
+            open_files,
+            inherited,
+        };
+        start.serve().await
+    });
+    // Nothing waits for a thread that may hang on a broken disk.
+    runtime.shutdown_background();
+    served
+}
+
+/// What a start knows once the configuration is read.
+struct Start {
+    settings: Settings,
+    built_in: bool,
+    open_files: u64,
+    inherited: Option<Bound>,
+}
+
+impl Start {
+    async fn serve(self) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::take_over().context("cannot handle signals")?;
+        let settings = &self.settings;
+        let bound = match self.inherited {
+            Some(bound) => bound,
+            None => socket::bind(&settings.http.listen)?,
+        };
+        let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
+        let tls = wire::tls(settings)?;
+        let authoriser = Arc::new(wire::authoriser(&settings.auth)?);
+        let stores = wire::stores(&settings.storage).await?;
+        let metadata = stores.metadata.clone();
+        let registry = Arc::new(wire::registry(settings, stores)?);
+        let health = Arc::new(Health::new());
+        let app = App::new(
+            Arc::clone(&registry),
+            authoriser,
+            wire::app_settings(settings),
+            Arc::clone(&health),
+        );
+        let limits = wire::limits(&settings.http.limits, self.open_files);
+        let server = Server::new(Arc::new(app), limits, tls, settings.http.h2c);
+
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        background(&tasks, settings, &registry, &health, &stop);
+        let address = bound.address();
+        let debug_address = debug.as_ref().map(Bound::address);
+        if let Some(debug) = debug {
+            let health = Arc::clone(&health);
+            tasks.spawn(roadstead_server::debug::serve(
+                debug.into(),
+                health,
+                stop.clone(),
+            ));
+        }
+        let socket_file = bound.socket_file();
+        announce(settings, self.built_in, &address, debug_address.as_deref());
+
+        let serving = server.serve(bound.into(), stop.clone(), settings.http.drain_timeout);
+        tokio::pin!(serving);
+        let mut failed = false;
+        tokio::select! {
+            ended = &mut serving => ended?,
+            () = metadata.failed() => failed = true,
+            signal = signals.stop() => {
+                tracing::info!(signal, "stopping: no new connections, requests in flight may end");
+                stop.cancel();
+                tokio::select! {
+                    ended = &mut serving => ended?,
+                    () = metadata.failed() => failed = true,
+                    signal = signals.stop() => {
+                        tracing::warn!(signal, "stopped at once by a second signal");
+                        remove_socket_file(socket_file.as_deref());
+                        return Ok(ExitCode::FAILURE);
+                    }
+                }
+            }
+        }
+        stop.cancel();
+        remove_socket_file(socket_file.as_deref());
+        if failed {
+            anyhow::bail!(
+                "the metadata database failed: nothing can be acknowledged any more; look at its \
+                 disk, then start again"
+            );
+        }
+        registry.finish().await;
+        tasks.close();
+        tasks.wait().await;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Starts what runs beside the requests.
+fn background(
+    tasks: &TaskTracker,
+    settings: &Settings,
+    registry: &Arc<Registry>,
+    health: &Arc<Health>,
+    stop: &CancellationToken,
+) {
+    tasks.spawn(Arc::clone(registry).maintain(stop.clone()));
+    if let Some(check) = settings.health.storage {
+        tasks.spawn(Arc::clone(health).watch(
+            Arc::clone(registry),
+            wire::health_name(&settings.storage.driver),
+            check.interval,
+            check.threshold,
+            stop.clone(),
+        ));
+    }
+}
+
+/// The line that says where requests are taken, and the plain ones of a start without a file.
+fn announce(settings: &Settings, built_in: bool, address: &str, debug: Option<&str>) {
+    if built_in {
+        for line in startup_lines::lines(settings, address) {
+            println!("{line}");
+        }
+    }
+    if let Some(at) = debug {
+        tracing::info!("debug server: /debug/health at {at}");
+    }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        "listening on {address}"
+    );
+}
+
+/// Takes the unix socket away that this process made.
+fn remove_socket_file(path: Option<&Path>) {
+    if let Some(path) = path
+        && let Err(error) = std::fs::remove_file(path)
+    {
+        tracing::warn!(%error, path = %path.display(), "the unix socket could not be removed");
+    }
+}

@@ -1,0 +1,196 @@
+//! Builds the parts of the registry from the settings: stores, registry, authoriser, interface.
+//!
+//! The only place that knows every crate. Each translation from a section of the configuration to
+//! what a crate takes is one function.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use regex::RegexSet;
+use roadstead_auth::Authoriser;
+use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
+use roadstead_registry as registry;
+use roadstead_server::{AppSettings, Limits, Tls, TlsVersion};
+use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
+
+use crate::config::{self, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation};
+use crate::process;
+
+/// Bytes and rows that belong together.
+pub(crate) struct Stores {
+    pub(crate) objects: Store,
+    pub(crate) metadata: Meta,
+}
+
+/// Opens the stores. Blocks for as long as a disk needs for that.
+///
+/// # Errors
+/// A directory or database that cannot be used, in words for the operator.
+pub(crate) async fn stores(storage: &Storage) -> anyhow::Result<Stores> {
+    let (clock, horizons) = (Arc::new(SystemClock), Horizons::default());
+    match &storage.driver {
+        Driver::InMemory => Ok(Stores {
+            objects: Store::Memory(MemoryStore::default()),
+            metadata: Meta::Memory(MemoryMetadata::new(horizons, clock)),
+        }),
+        Driver::Filesystem { root, database } => {
+            let objects = FilesystemStore::open(root)
+                .with_context(|| format!("cannot use the data directory {}", root.display()))?;
+            let any = !objects.list(None, 1).await?.is_empty();
+            let metadata = SqliteMetadata::open(database, any, horizons, clock)?;
+            Ok(Stores {
+                objects: Store::Filesystem(objects),
+                metadata: Meta::Sqlite(metadata),
+            })
+        }
+    }
+}
+
+/// Puts the registry on its stores.
+///
+/// # Errors
+/// Patterns that are too large together.
+pub(crate) fn registry(settings: &Settings, stores: Stores) -> anyhow::Result<registry::Registry> {
+    Ok(registry::Registry::new(
+        stores.objects,
+        stores.metadata,
+        registry_settings(settings)?,
+        Arc::new(SystemClock),
+        process::boot_id(),
+    ))
+}
+
+/// Who may come in.
+///
+/// # Errors
+/// A file of users that cannot be used.
+pub(crate) fn authoriser(auth: &Auth) -> anyhow::Result<Authoriser> {
+    Ok(match auth {
+        Auth::Open => Authoriser::open(),
+        Auth::Htpasswd { realm, path } => Authoriser::htpasswd(realm, path)?,
+    })
+}
+
+/// What the HTTP interface is told.
+pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
+    let http = &settings.http;
+    AppSettings {
+        prefix: http.prefix.clone(),
+        host: http.host.clone().filter(|_| !http.relative_urls),
+        headers: http.headers.clone(),
+        catalog_page_max: settings.listing.catalog_max_entries,
+        tags_page_max: settings.listing.tags_max_tags,
+        manifest_bytes_max: http.limits.max_manifest_bytes,
+    }
+}
+
+/// Certificate and key, if there are any.
+///
+/// # Errors
+/// Files that cannot be read or do not belong together.
+pub(crate) fn tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
+    let Some(tls) = &settings.http.tls else {
+        return Ok(None);
+    };
+    let minimum = match tls.minimum {
+        config::TlsVersion::Tls12 => TlsVersion::Tls12,
+        config::TlsVersion::Tls13 => TlsVersion::Tls13,
+    };
+    let tls = Tls::load(&tls.certificate, &tls.key, minimum, settings.http.http2)?;
+    Ok(Some(tls))
+}
+
+/// Bounds of connections and requests; `open_files` is how many the system allows this process.
+pub(crate) fn limits(limits: &config::Limits, open_files: u64) -> Limits {
+    Limits {
+        max_connections: limits.max_connections,
+        open_files,
+        max_connections_per_address: limits.max_connections_per_address,
+        max_streams: limits.max_streams,
+        tls_handshake_timeout: limits.tls_handshake_timeout,
+        header_timeout: limits.header_timeout,
+        idle_timeout: limits.idle_timeout,
+        progress_window: limits.progress_window,
+        minimum_rate: limits.minimum_rate,
+        max_headers: limits.max_headers,
+        max_header_bytes: limits.max_header_bytes,
+    }
+}
+
+/// The name of the store's check, as `distribution` calls it.
+pub(crate) fn health_name(driver: &Driver) -> &'static str {
+    match driver {
+        Driver::Filesystem { .. } => "storagedriver_filesystem",
+        Driver::InMemory => "storagedriver_inmemory",
+    }
+}
+
+/// What the registry is told.
+fn registry_settings(settings: &Settings) -> Result<registry::Settings, regex::Error> {
+    let storage = &settings.storage;
+    let purging = &storage.upload_purging;
+    Ok(registry::Settings {
+        mode: registry::Mode {
+            read_only: storage.read_only,
+            delete_enabled: storage.delete,
+        },
+        validation: validation(&settings.validation)?,
+        purging: registry::Purging {
+            enabled: purging.enabled,
+            age: purging.age,
+            interval: purging.interval,
+            dry_run: purging.dry_run,
+        },
+        sessions_per_principal: settings.http.limits.max_uploads_per_principal,
+        redirect_base: storage
+            .redirect
+            .clone()
+            .filter(|_| !storage.redirect_disabled),
+        ..registry::Settings::default()
+    })
+}
+
+fn validation(validation: &Validation) -> Result<registry::Validation, regex::Error> {
+    let children = match &validation.platforms {
+        Platforms::All => registry::ChildPolicy::All,
+        Platforms::None => registry::ChildPolicy::None,
+        Platforms::Listed(platforms) => {
+            let platform = |platform: &crate::config::Platform| registry::Platform {
+                architecture: platform.architecture.clone(),
+                os: platform.os.clone(),
+            };
+            registry::ChildPolicy::Platforms(platforms.iter().map(platform).collect())
+        }
+    };
+    let references = if validation.references {
+        registry::ReferencePolicy::All
+    } else {
+        registry::ReferencePolicy::None
+    };
+    Ok(registry::Validation {
+        urls: urls(&validation.urls)?,
+        children,
+        references,
+    })
+}
+
+fn urls(urls: &Urls) -> Result<registry::UrlPolicy, regex::Error> {
+    let set = |patterns: &[Pattern]| RegexSet::new(patterns.iter().map(Pattern::as_str));
+    Ok(match urls {
+        Urls::Unchecked => registry::UrlPolicy::Unchecked,
+        Urls::Checked { allow, deny } if allow.is_empty() && deny.is_empty() => {
+            registry::UrlPolicy::NoneAllowed
+        }
+        Urls::Checked { allow, deny } => {
+            let allow = if allow.is_empty() {
+                None
+            } else {
+                Some(set(allow)?)
+            };
+            registry::UrlPolicy::Lists {
+                allow,
+                deny: set(deny)?,
+            }
+        }
+    })
+}

@@ -1,0 +1,36 @@
+//! Black-box tests: every test starts the real binary on a port of its own and speaks HTTP to it.
+//!
+//! One file a subject, one binary for all, so that it is linked once. A test's name states the
+//! rule; its comment carries the number of the case in the project's list of cases, or of the rule
+//! (`R1`…). Begin reading at [`harness`].
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test reports a broken expectation by panicking"
+)]
+
+mod harness;
+
+mod auth;
+mod blobs;
+mod catalog;
+mod conditions;
+mod config;
+mod delete;
+mod digests;
+mod http2;
+mod linearizable;
+mod manifests;
+mod modes;
+mod mount;
+mod names;
+mod process;
+mod ranges;
+mod references;
+mod referrers;
+mod session;
+mod smuggling;
+mod strict;
+mod tags;
+mod uploads;
+mod wire;

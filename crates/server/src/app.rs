@@ -1,0 +1,246 @@
+//! The application: from a request to its answer in the same few steps for every endpoint.
+
+use std::sync::Arc;
+
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use roadstead_auth::Authoriser;
+use roadstead_oci::{ActionSet, ErrorCode};
+use roadstead_registry::{Context, Registry};
+use serde_json::Value;
+
+use crate::authorise::{Caller, catalog_needs, needs};
+use crate::body::{RequestBody, ResponseBody};
+use crate::error::Failure;
+use crate::handlers;
+use crate::headers::{API_VERSION, Urls, empty, method_list};
+use crate::health::Health;
+use crate::query::Query;
+use crate::routes::Route;
+
+/// What the HTTP interface is told at start.
+#[derive(Debug, Clone)]
+pub struct AppSettings {
+    /// `http.prefix`, beginning and ending with a slash.
+    pub prefix: String,
+    /// `http.host`: external base URL of absolute Locations.
+    pub host: Option<String>,
+    /// `http.headers`, added to every answer of an endpoint.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// `catalog.maxentries`: repositories of a page at most.
+    pub catalog_page_max: u32,
+    /// `tags.maxtags`: tags of a page at most.
+    pub tags_page_max: u32,
+    /// Bytes of a manifest at most.
+    pub manifest_bytes_max: usize,
+}
+
+impl Default for AppSettings {
+    fn default() -> Self {
+        Self {
+            prefix: "/".to_owned(),
+            host: None,
+            headers: Vec::new(),
+            catalog_page_max: 1_000,
+            tags_page_max: 1_000,
+            manifest_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// The registry's HTTP interface.
+pub struct App {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) authoriser: Arc<Authoriser>,
+    pub(crate) settings: AppSettings,
+    pub(crate) urls: Urls,
+    health: Arc<Health>,
+}
+
+/// A request whose route, query and caller are known.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) query: Query,
+    pub(crate) caller: Caller,
+    pub(crate) context: Context,
+    pub(crate) body: RequestBody,
+}
+
+pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
+
+impl App {
+    /// Puts the interface on a registry.
+    #[must_use]
+    pub fn new(
+        registry: Arc<Registry>,
+        authoriser: Arc<Authoriser>,
+        settings: AppSettings,
+        health: Arc<Health>,
+    ) -> Self {
+        let urls = Urls::new(settings.host.as_deref(), &settings.prefix);
+        Self {
+            registry,
+            authoriser,
+            settings,
+            urls,
+            health,
+        }
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        mut context: Context,
+    ) -> Answered {
+        let route = Route::parse(request.uri().path(), &self.settings.prefix);
+        let under_api = route.as_ref() != Ok(&Route::Root);
+        let mut principal = String::new();
+        let result = match &route {
+            _ if self.health.failing() => Err(Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorCode::Unavailable,
+            )
+            .detail("health check failed: please see /debug/health")),
+            Ok(Route::Root) => Ok(handlers::base::root()),
+            route => {
+                let (parts, body) = request.into_parts();
+                let needed = route
+                    .as_ref()
+                    .map_or(Value::Null, |route| needed(route, &parts.method));
+                match Caller::identify(&self.authoriser, &parts.headers, needed).await {
+                    Err(failure) => Err(failure),
+                    Ok(caller) => {
+                        caller.name().clone_into(&mut principal);
+                        caller.name().clone_into(&mut context.actor);
+                        match (route, Query::parse(parts.uri.query())) {
+                            (Err(error), _) => Err(error.clone().into()),
+                            (_, Err(error)) => Err(error.into()),
+                            (Ok(route), Ok(query)) => {
+                                let call = Call {
+                                    method: parts.method,
+                                    headers: parts.headers,
+                                    query,
+                                    caller,
+                                    context,
+                                    body,
+                                };
+                                self.dispatch(route, call).await
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        let mut answered = Answered::new(route.ok(), principal, result);
+        if under_api {
+            let headers = answered.response.headers_mut();
+            headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+            for (name, value) in self
+                .settings
+                .headers
+                .iter()
+                .filter(|_| answered.route.is_some())
+            {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        answered
+    }
+
+    async fn dispatch(&self, route: &Route, call: Call) -> Answer {
+        let methods = route.methods();
+        if call.method == Method::OPTIONS {
+            let mut response = empty(StatusCode::OK);
+            response
+                .headers_mut()
+                .insert(ALLOW, crate::headers::value(&method_list(methods)));
+            return Ok(response);
+        }
+        if !methods.contains(&call.method) {
+            return Err(Failure::method_not_allowed(methods));
+        }
+        match route {
+            Route::Root => Ok(handlers::base::root()),
+            Route::Base => Ok(handlers::base::base()),
+            Route::Catalog => handlers::catalog::list(self, call).await,
+            Route::Tags(name) => handlers::tag::list(self, name, call).await,
+            Route::Manifest(name, reference) => {
+                handlers::manifest::handle(self, name, reference, call).await
+            }
+            Route::Blob(name, digest) => handlers::blob::handle(self, name, digest, call).await,
+            Route::Uploads(name) => handlers::upload::start(self, name, call).await,
+            Route::Upload(name, id) => handlers::upload::handle(self, name, *id, call).await,
+            Route::Referrers(name, digest) => {
+                handlers::referrer::list(self, name, digest, call).await
+            }
+        }
+    }
+}
+
+/// An answer with what the log says of it.
+pub(crate) struct Answered {
+    pub(crate) route: Option<Route>,
+    pub(crate) principal: String,
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) cause: Option<String>,
+    pub(crate) response: Response<ResponseBody>,
+}
+
+impl Answered {
+    /// A request that was refused before it was looked at.
+    pub(crate) fn refused(failure: Failure) -> Self {
+        let mut answered = Self::new(None, String::new(), Err(failure));
+        let version = HeaderValue::from_static("registry/2.0");
+        answered.response.headers_mut().insert(API_VERSION, version);
+        answered
+    }
+
+    /// A request whose handler panicked: a mistake in this program, and no reason to end it.
+    pub(crate) fn panicked() -> Self {
+        let mut failure = Failure::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown)
+            .message("the registry failed; its log has the cause under this request's id");
+        failure.cause = Some("the handler panicked".to_owned());
+        Self::refused(failure)
+    }
+
+    fn new(route: Option<Route>, principal: String, result: Answer) -> Self {
+        match result {
+            Ok(response) => Self {
+                route,
+                principal,
+                code: None,
+                cause: None,
+                response,
+            },
+            Err(mut failure) => Self {
+                route,
+                principal,
+                code: failure.code(),
+                cause: failure.cause.take(),
+                response: failure.into_response(),
+            },
+        }
+    }
+}
+
+/// What a method needs on a repository (compatibility with `distribution`'s challenge detail).
+pub(crate) fn actions(method: &Method) -> ActionSet {
+    match *method {
+        Method::POST | Method::PUT | Method::PATCH => ActionSet::PUSH,
+        Method::DELETE => ActionSet::DELETE,
+        _ => ActionSet::PULL,
+    }
+}
+
+fn needed(route: &Route, method: &Method) -> Value {
+    match route {
+        Route::Root | Route::Base => Value::Null,
+        Route::Catalog => catalog_needs(),
+        // Cancelling one's own upload is part of pushing.
+        Route::Upload(name, _) if *method == Method::DELETE => needs(name, ActionSet::PUSH),
+        route => route
+            .repository()
+            .map_or(Value::Null, |name| needs(name, actions(method))),
+    }
+}

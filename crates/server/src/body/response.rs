@@ -1,0 +1,136 @@
+//! An answer's body: nothing, bytes in memory, or a stream that breaks the connection off where it
+//! fails, so that a client never takes a part for the whole.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use http_body::{Body, Frame, SizeHint};
+use roadstead_registry::{Error, ObjectReader};
+
+use crate::activity::Counted;
+use crate::request_log::Line;
+
+/// The body of an answer.
+pub(crate) struct ResponseBody {
+    content: Content,
+    /// Written when the body has gone out, or broke off.
+    line: Option<Line>,
+    /// The request and its answer count as long as the body lives.
+    counted: Vec<Counted>,
+}
+
+enum Content {
+    Empty,
+    Full(Bytes),
+    Stream { chunks: Chunks, left: Option<u64> },
+}
+
+type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+
+impl ResponseBody {
+    pub(crate) fn empty() -> Self {
+        Self::of(Content::Empty)
+    }
+
+    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::of(if bytes.is_empty() {
+            Content::Empty
+        } else {
+            Content::Full(bytes)
+        })
+    }
+
+    /// Chunks of together `length` bytes, where that is known.
+    pub(crate) fn stream(
+        chunks: impl Stream<Item = Result<Bytes, Error>> + Send + 'static,
+        length: Option<u64>,
+    ) -> Self {
+        Self::of(Content::Stream {
+            chunks: Box::pin(chunks),
+            left: length,
+        })
+    }
+
+    /// A range of an object, `length` bytes.
+    pub(crate) fn object(reader: ObjectReader, length: u64) -> Self {
+        let chunks = stream::unfold(reader, |mut reader| async move {
+            let chunk = reader.next().await?;
+            Some((chunk.map_err(Error::from), reader))
+        });
+        Self::stream(chunks, Some(length))
+    }
+
+    fn of(content: Content) -> Self {
+        Self {
+            content,
+            line: None,
+            counted: Vec::new(),
+        }
+    }
+
+    /// Ties what ends with the answer to its body.
+    pub(crate) fn carry(&mut self, line: Line, counted: impl IntoIterator<Item = Counted>) {
+        self.line = Some(line);
+        self.counted.extend(counted);
+    }
+
+    fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        match &mut self.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Empty;
+                Poll::Ready(Some(Ok(bytes)))
+            }
+            Content::Stream { chunks, left } => {
+                let chunk = std::task::ready!(chunks.as_mut().poll_next(cx));
+                if let (Some(Ok(chunk)), Some(left)) = (&chunk, left) {
+                    *left = left.saturating_sub(chunk.len() as u64);
+                }
+                Poll::Ready(chunk)
+            }
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let chunk = std::task::ready!(self.next(cx));
+        if let Some(line) = &mut self.line {
+            match &chunk {
+                Some(Ok(chunk)) => line.sent(chunk.len()),
+                Some(Err(error)) => line.broke_off(error),
+                None => {}
+            }
+        }
+        Poll::Ready(chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Full(_) => false,
+            Content::Stream { left, .. } => *left == Some(0),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Stream {
+                left: Some(left), ..
+            } => SizeHint::with_exact(*left),
+            Content::Stream { left: None, .. } => SizeHint::default(),
+        }
+    }
+}

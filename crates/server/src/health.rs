@@ -1,0 +1,97 @@
+//! Whether the registry can be used, as its own look at its stores says.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use roadstead_registry::Registry;
+use serde_json::{Map, Value};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// The outcome of the checks. Healthy until one fails.
+#[derive(Debug, Default)]
+pub struct Health {
+    failing: AtomicBool,
+    problem: Mutex<Option<Problem>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Problem {
+    check: &'static str,
+    said: &'static str,
+}
+
+impl Health {
+    /// Healthy.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks at the stores every `interval` until `stop`; after `threshold` failures in a row the
+    /// registry counts as unhealthy, after one success as healthy. `check` is the name of the
+    /// check in answers.
+    pub async fn watch(
+        self: Arc<Self>,
+        registry: Arc<Registry>,
+        check: &'static str,
+        interval: Duration,
+        threshold: u32,
+        stop: CancellationToken,
+    ) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failures = 0_u32;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            match registry.probe().await {
+                Ok(()) => {
+                    failures = 0;
+                    self.set(None);
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    tracing::error!(
+                        check,
+                        failures,
+                        error = &error as &dyn std::error::Error,
+                        "a health check failed"
+                    );
+                    if failures >= threshold {
+                        // The cause may name paths, which are for the log alone.
+                        let said = "the store does not work; the registry's log says why";
+                        self.set(Some(Problem { check, said }));
+                    }
+                }
+            }
+        }
+    }
+
+    fn set(&self, problem: Option<Problem>) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+        let failing = problem.is_some();
+        if self.failing.swap(failing, Ordering::AcqRel) != failing {
+            if failing {
+                tracing::error!("the registry is unhealthy and answers 503");
+            } else {
+                tracing::info!("the registry is healthy again");
+            }
+        }
+    }
+
+    /// Whether requests are refused.
+    pub(crate) fn failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    /// Failed checks by name, as `/debug/health` shows them.
+    pub(crate) fn report(&self) -> Value {
+        let problem = *self.problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = problem.map(|problem| (problem.check.to_owned(), Value::from(problem.said)));
+        Value::Object(entry.into_iter().collect::<Map<_, _>>())
+    }
+}

@@ -1,0 +1,141 @@
+//! One line a request, when its answer has gone out or broke off: what was asked, what was
+//! answered, by and to whom. Text of clients is escaped; credentials never stand in it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{Method, StatusCode};
+use roadstead_oci::ErrorCode;
+
+use crate::routes::Route;
+
+/// Characters of a client's text that a line keeps.
+const TEXT_CHARS: usize = 256;
+
+/// A line that is being gathered. Written when it is dropped.
+pub(crate) struct Line {
+    pub(crate) begun: Instant,
+    pub(crate) method: Method,
+    pub(crate) route: &'static str,
+    pub(crate) repository: String,
+    pub(crate) reference: String,
+    pub(crate) status: StatusCode,
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) cause: Option<String>,
+    pub(crate) principal: String,
+    pub(crate) request_id: String,
+    pub(crate) address: Arc<str>,
+    pub(crate) user_agent: String,
+    sent_bytes: u64,
+    broken: Option<String>,
+}
+
+impl Line {
+    pub(crate) fn new(method: Method, request_id: String, address: Arc<str>, agent: &str) -> Self {
+        Self {
+            begun: Instant::now(),
+            method,
+            route: "none",
+            repository: String::new(),
+            reference: String::new(),
+            status: StatusCode::OK,
+            code: None,
+            cause: None,
+            principal: String::new(),
+            request_id,
+            address,
+            user_agent: printable(agent),
+            sent_bytes: 0,
+            broken: None,
+        }
+    }
+
+    /// What the path named.
+    pub(crate) fn route(&mut self, route: &Route) {
+        self.route = route.label();
+        self.repository = route
+            .repository()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        self.reference = match route {
+            Route::Manifest(_, reference) => reference.to_string(),
+            Route::Blob(_, digest) | Route::Referrers(_, digest) => digest.to_string(),
+            Route::Upload(_, id) => id.to_string(),
+            _ => String::new(),
+        };
+    }
+
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.sent_bytes += bytes as u64;
+    }
+
+    pub(crate) fn broke_off(&mut self, error: &(dyn std::error::Error + 'static)) {
+        self.broken = Some(crate::error::chain(error));
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(
+            target: "access",
+            method = self.method.as_str(),
+            route = self.route,
+            repository = self.repository,
+            reference = self.reference,
+            status = self.status.as_u16(),
+            code = self.code.map_or("", ErrorCode::as_str),
+            duration_ms = (duration_ms * 1000.0).round() / 1000.0,
+            size_bytes = self.sent_bytes,
+            principal = self.principal,
+            request_id = self.request_id,
+            address = &*self.address,
+            user_agent = self.user_agent,
+            "request"
+        );
+        let request_id = &self.request_id;
+        if let Some(cause) = &self.cause {
+            if self.status.is_server_error() {
+                tracing::error!(request_id, cause, "the request failed");
+            } else {
+                tracing::warn!(request_id, cause, "the request was refused");
+            }
+        }
+        if let Some(error) = &self.broken {
+            tracing::error!(request_id, error, "the answer broke off");
+        }
+    }
+}
+
+/// Text of a client without anything that a terminal or a line could stumble over, cut.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(TEXT_CHARS) {
+        if c.is_control() || is_format(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Characters that turn the direction of text round or hide it.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn text_of_clients_cannot_forge_a_line() {
+        assert_eq!(printable("curl/8"), "curl/8");
+        assert_eq!(
+            printable("a\x1b[31m\nb\u{202e}"),
+            "a\\u{1b}[31m\\u{a}b\\u{202e}"
+        );
+        assert_eq!(printable(&"x".repeat(1_000)).len(), 256);
+    }
+}

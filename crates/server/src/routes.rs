@@ -1,0 +1,197 @@
+//! The one place that reads a request's path: a pure function from text to what it names.
+//!
+//! Paths are read as they came: decoded once, never normalised, never redirected. Nothing below
+//! this module sees raw text, and no name is ever part of a file's path.
+
+use http::Method;
+use roadstead_oci::{Digest, Reference, RepositoryName};
+use roadstead_registry::UploadId;
+
+use crate::query::decode;
+
+/// What a path names. Endpoint numbers are those of the OCI distribution specification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `/`: answers load balancers, whatever the prefix.
+    Root,
+    /// `/v2/` (end-1).
+    Base,
+    /// `/v2/_catalog`.
+    Catalog,
+    /// `/v2/<name>/tags/list` (end-8).
+    Tags(RepositoryName),
+    /// `/v2/<name>/manifests/<reference>` (end-3, end-7, end-9).
+    Manifest(RepositoryName, Reference),
+    /// `/v2/<name>/blobs/<digest>` (end-2, end-10).
+    Blob(RepositoryName, Digest),
+    /// `/v2/<name>/blobs/uploads/` (end-4, end-11).
+    Uploads(RepositoryName),
+    /// `/v2/<name>/blobs/uploads/<id>` (end-5, end-6, end-13, end-14).
+    Upload(RepositoryName, UploadId),
+    /// `/v2/<name>/referrers/<digest>` (end-12).
+    Referrers(RepositoryName, Digest),
+}
+
+/// Why a path names nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RouteError {
+    /// No endpoint has such a path.
+    Unknown,
+    /// The path has characters or escapes that no endpoint takes.
+    Malformed,
+    /// The repository's name breaks the grammar.
+    Name(String),
+    /// The digest breaks the grammar.
+    Digest(String),
+    /// The tag breaks the grammar.
+    Tag(String),
+    /// The upload's id is none.
+    Upload,
+}
+
+impl Route {
+    /// Reads a raw path, below `prefix` (which begins and ends with a slash).
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn parse(path: &str, prefix: &str) -> Result<Self, RouteError> {
+        if path == "/" {
+            return Ok(Self::Root);
+        }
+        let rest = path.strip_prefix(prefix).ok_or(RouteError::Unknown)?;
+        if rest == "v2" {
+            return Ok(Self::Base);
+        }
+        let rest = rest.strip_prefix("v2/").ok_or(RouteError::Unknown)?;
+        if rest.is_empty() {
+            return Ok(Self::Base);
+        }
+        if rest == "_catalog" {
+            return Ok(Self::Catalog);
+        }
+        let rest = clean(rest)?;
+        let segments: Vec<&str> = rest.split('/').collect();
+        match segments.as_slice() {
+            [name @ .., "tags", "list"] => Ok(Self::Tags(repository(name)?)),
+            [name @ .., "manifests", reference] => Ok(Self::Manifest(
+                repository(name)?,
+                parse_reference(reference)?,
+            )),
+            [name @ .., "blobs", "uploads" | "uploads/"] | [name @ .., "blobs", "uploads", ""] => {
+                Ok(Self::Uploads(repository(name)?))
+            }
+            [name @ .., "blobs", "uploads", id] => {
+                let name = repository(name)?;
+                Ok(Self::Upload(
+                    name,
+                    UploadId::parse(id).ok_or(RouteError::Upload)?,
+                ))
+            }
+            [name @ .., "blobs", digest] => {
+                Ok(Self::Blob(repository(name)?, parse_digest(digest)?))
+            }
+            [name @ .., "referrers", digest] => {
+                Ok(Self::Referrers(repository(name)?, parse_digest(digest)?))
+            }
+            _ => Err(RouteError::Unknown),
+        }
+    }
+
+    /// The methods that the endpoint has, sorted; OPTIONS is answered everywhere.
+    pub(crate) fn methods(&self) -> &'static [Method] {
+        match self {
+            Self::Root | Self::Base => &ANY,
+            Self::Catalog | Self::Tags(_) | Self::Referrers(..) => &[Method::GET, Method::HEAD],
+            Self::Manifest(..) => &[Method::DELETE, Method::GET, Method::HEAD, Method::PUT],
+            Self::Blob(..) => &[Method::DELETE, Method::GET, Method::HEAD],
+            Self::Uploads(_) => &[Method::POST],
+            Self::Upload(..) => &[
+                Method::DELETE,
+                Method::GET,
+                Method::HEAD,
+                Method::PATCH,
+                Method::PUT,
+            ],
+        }
+    }
+
+    /// The endpoint's name in logs: one of few, whatever clients ask for.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Base => "base",
+            Self::Catalog => "catalog",
+            Self::Tags(_) => "tags",
+            Self::Manifest(..) => "manifest",
+            Self::Blob(..) => "blob",
+            Self::Uploads(_) => "blob_upload",
+            Self::Upload(..) => "blob_upload_chunk",
+            Self::Referrers(..) => "referrers",
+        }
+    }
+
+    /// The repository that the path names, if any.
+    pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Root | Self::Base | Self::Catalog => None,
+            Self::Tags(name)
+            | Self::Manifest(name, _)
+            | Self::Blob(name, _)
+            | Self::Uploads(name)
+            | Self::Upload(name, _)
+            | Self::Referrers(name, _) => Some(name),
+        }
+    }
+}
+
+static ANY: [Method; 6] = [
+    Method::DELETE,
+    Method::GET,
+    Method::HEAD,
+    Method::PATCH,
+    Method::POST,
+    Method::PUT,
+];
+
+/// Decodes once and refuses what could be read as another path by anything before or after us.
+fn clean(rest: &str) -> Result<String, RouteError> {
+    let decoded = decode(rest).ok_or(RouteError::Malformed)?;
+    let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
+    let odd = |c: char| c.is_control() || matches!(c, '\\' | ';' | '%');
+    let empty_or_dots = |segment: &str| matches!(segment, "" | "." | "..");
+    // Only `blobs/uploads/` ends with a slash.
+    let inner = decoded
+        .strip_suffix("/blobs/uploads/")
+        .map_or(decoded.as_str(), |name| name);
+    if slashes(&decoded) != slashes(rest)
+        || decoded.contains(odd)
+        || inner.split('/').any(empty_or_dots)
+    {
+        return Err(RouteError::Malformed);
+    }
+    Ok(decoded)
+}
+
+fn repository(segments: &[&str]) -> Result<RepositoryName, RouteError> {
+    if segments.is_empty() {
+        return Err(RouteError::Unknown);
+    }
+    RepositoryName::parse(&segments.join("/")).map_err(|error| RouteError::Name(error.to_string()))
+}
+
+fn parse_digest(text: &str) -> Result<Digest, RouteError> {
+    Digest::parse(text).map_err(|error| RouteError::Digest(error.to_string()))
+}
+
+fn parse_reference(text: &str) -> Result<Reference, RouteError> {
+    Reference::parse(text).map_err(|error| {
+        if text.contains(':') {
+            RouteError::Digest(error.to_string())
+        } else {
+            RouteError::Tag(error.to_string())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
