@@ -13,6 +13,8 @@ pub(crate) struct Activity {
     sent_bytes: AtomicU64,
     /// A request's body was not read to its end: what still comes is to be thrown away.
     unread: AtomicBool,
+    /// The head that came last says the length of its body in two ways.
+    two_lengths: AtomicBool,
 }
 
 /// Counts one for as long as it lives.
@@ -59,6 +61,15 @@ impl Activity {
 
     pub(crate) fn left_unread(&self) -> bool {
         self.unread.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_two_lengths(&self, has: bool) {
+        self.two_lengths.store(has, Ordering::Release);
+    }
+
+    /// Whether the head did so that was read for the request that asks.
+    pub(crate) fn take_two_lengths(&self) -> bool {
+        self.two_lengths.swap(false, Ordering::AcqRel)
     }
 
     fn counter(&self, of: Count) -> &AtomicUsize {

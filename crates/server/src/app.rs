@@ -16,6 +16,7 @@ use crate::handlers;
 use crate::headers::{API_VERSION, Urls, empty, method_list};
 use crate::health::Health;
 use crate::query::Query;
+use crate::room::Room;
 use crate::routes::Route;
 
 /// What the HTTP interface is told at start.
@@ -48,12 +49,16 @@ impl Default for AppSettings {
     }
 }
 
+/// Bytes of large manifests that are held at a time; more wait for room.
+const MANIFEST_ROOM_BYTES: usize = 32 << 20;
+
 /// The registry's HTTP interface.
 pub struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authoriser: Arc<Authoriser>,
     pub(crate) settings: AppSettings,
     pub(crate) urls: Urls,
+    pub(crate) manifest_room: Room,
     health: Arc<Health>,
 }
 
@@ -79,12 +84,16 @@ impl App {
         health: Arc<Health>,
     ) -> Self {
         let urls = Urls::new(settings.host.as_deref(), &settings.prefix);
-        Self {
-            registry,
-            authoriser,
-            settings,
-            urls,
-            health,
+        {
+            let room = MANIFEST_ROOM_BYTES.max(settings.manifest_bytes_max);
+            Self {
+                registry,
+                authoriser,
+                settings,
+                urls,
+                manifest_room: Room::of(room),
+                health,
+            }
         }
     }
 
@@ -142,7 +151,10 @@ impl App {
                 .iter()
                 .filter(|_| answered.route.is_some())
             {
-                headers.append(name.clone(), value.clone());
+                // What is there already need not be said twice.
+                if !headers.get_all(name).iter().any(|there| there == value) {
+                    headers.append(name.clone(), value.clone());
+                }
             }
         }
         answered

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::activity::Activity;
+use crate::head::HeadScan;
 use crate::limits::Limits;
 
 /// Which HTTP is spoken.
@@ -32,6 +33,7 @@ pub(crate) struct Paced<S> {
     /// Read to tell the protocol, and not yet handed on.
     ahead: Bytes,
     phase: Phase,
+    scan: HeadScan,
     timer: Pin<Box<Sleep>>,
     /// The answer to a first line that is too long.
     refusal: Bytes,
@@ -43,8 +45,8 @@ pub(crate) struct Paced<S> {
 enum Phase {
     /// Nothing of a next request came.
     Idle,
-    /// Some of a request's head came: so many bytes of its first line, until that ended.
-    Head { first_line: Option<usize> },
+    /// Some of a request's head came.
+    Head,
     /// A request is being answered.
     Busy,
     /// Nothing more is read.
@@ -78,6 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             first_line_bytes: limits.first_line_bytes(),
             ahead: Bytes::new(),
             phase: Phase::Idle,
+            scan: HeadScan::default(),
             timer: Box::pin(tokio::time::sleep(limits.idle_timeout)),
             refusal: Bytes::new(),
             lingering: None,
@@ -121,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
     fn follow(&mut self) {
         match (self.phase, self.activity.is_idle()) {
             (Phase::Busy, true) => self.enter(Phase::Idle, self.idle_timeout),
-            (Phase::Idle | Phase::Head { .. }, false) => self.phase = Phase::Busy,
+            (Phase::Idle | Phase::Head, false) => self.phase = Phase::Busy,
             _ => {}
         }
     }
@@ -137,45 +140,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             return true;
         }
         if self.phase == Phase::Idle {
-            self.enter(
-                Phase::Head {
-                    first_line: Some(0),
-                },
-                self.header_timeout,
-            );
+            self.scan = HeadScan::default();
+            self.enter(Phase::Head, self.header_timeout);
         }
-        let Phase::Head {
-            first_line: Some(before),
-        } = self.phase
-        else {
-            return true;
-        };
-        match bytes.iter().position(|byte| *byte == b'\n') {
-            // An empty line before a request is none of its head.
-            Some(at) if before + at > 1 => self.phase = Phase::Head { first_line: None },
-            Some(at) => {
-                let rest = bytes.len() - at - 1;
-                self.phase = Phase::Head {
-                    first_line: Some(rest),
-                };
-            }
-            None => {
-                self.phase = Phase::Head {
-                    first_line: Some(before + bytes.len()),
-                }
-            }
-        }
-        match self.phase {
-            Phase::Head {
-                first_line: Some(length),
-            } => length <= self.first_line_bytes,
-            _ => true,
-        }
+        self.scan.feed(bytes);
+        self.activity.set_two_lengths(self.scan.has_two_lengths());
+        self.scan.first_line_bytes() <= self.first_line_bytes
     }
 
     fn expired(&mut self, cx: &mut Context<'_>) -> bool {
         match self.phase {
-            Phase::Idle | Phase::Head { .. } => self.timer.as_mut().poll(cx).is_ready(),
+            Phase::Idle | Phase::Head => self.timer.as_mut().poll(cx).is_ready(),
             Phase::Busy | Phase::Refused => false,
         }
     }

@@ -16,7 +16,7 @@ use crate::app::{Answered, App};
 use crate::body::{Pace, RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::request_log::{Line, printable};
-use crate::strict;
+use crate::strict::{self, Ambiguous};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,7 +43,12 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     );
     let context = context(&peer, &request, &request_id, &agent);
 
-    let ambiguous = strict::check(&request).err();
+    // The library drops one of two lengths: only the raw head shows both.
+    let two_lengths = peer
+        .activity
+        .take_two_lengths()
+        .then_some(Ambiguous::LengthAndEncoding);
+    let ambiguous = two_lengths.or_else(|| strict::check(&request).err());
     let (parts, incoming) = request.into_parts();
     let body = RequestBody::new(incoming, peer.pace, Arc::clone(&peer.activity));
     let request = Request::from_parts(parts, body);

@@ -4,6 +4,7 @@
 //! refused much of it before (RFC 9112 §6.3); here stands what it lets through.
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Version};
 
 /// Why a request is refused before it is looked at.
@@ -34,11 +35,19 @@ pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Ambiguous> {
         return Ok(());
     }
     check_framing(headers)?;
-    let hosts = headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next();
+    let missing = host.is_none() && request.version() == Version::HTTP_11;
+    if missing || hosts.next().is_some() || host.is_some_and(|host| !is_host(host.as_bytes())) {
         return Err(Ambiguous::Host);
     }
     Ok(())
+}
+
+/// A host with perhaps a port, or nothing (RFC 9110 §7.2).
+fn is_host(text: &[u8]) -> bool {
+    text.is_empty()
+        || (Authority::try_from(text).is_ok() && !text.iter().any(|b| b"@,".contains(b)))
 }
 
 fn check_framing(headers: &HeaderMap) -> Result<(), Ambiguous> {
@@ -84,6 +93,11 @@ mod tests {
             (vec![host, ("transfer-encoding", "Chunked")], Ok(())),
             (vec![], Err(Host)),
             (vec![host, host], Err(Host)),
+            (vec![("host", "a, b")], Err(Host)),
+            (vec![("host", "a,b")], Err(Host)),
+            (vec![("host", "user@a")], Err(Host)),
+            (vec![("host", "[::1]:5000")], Ok(())),
+            (vec![("host", "")], Ok(())),
             (
                 vec![host, ("content-length", "5"), ("content-length", "5")],
                 Err(Lengths),

@@ -85,7 +85,7 @@ pub(crate) fn nearest(path: &str, name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     children(path)
         .map(|known| (strsim::jaro_winkler(&name, known), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
+        .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
 }

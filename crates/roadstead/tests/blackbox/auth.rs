@@ -30,7 +30,11 @@ fn may_come_in(registry: &Registry, user: &str, password: &str) -> bool {
 
 fn expect_challenge(answer: &Answer) {
     assert_eq!(answer.status, 401, "{answer:?}");
-    assert_eq!(answer.need("www-authenticate"), "Basic realm=\"test realm\"", "{answer:?}");
+    assert_eq!(
+        answer.need("www-authenticate"),
+        "Basic realm=\"test realm\"",
+        "{answer:?}"
+    );
 }
 
 /// The detail of a 401, as `distribution` words it.
@@ -47,18 +51,53 @@ fn without_credentials_there_is_a_challenge_that_says_what_is_needed() {
     let upload = format!("/v2/team/app/blobs/uploads/{UPLOAD}");
     for (method, target, expected) in [
         ("GET", "/v2/".to_owned(), Value::Null),
-        ("GET", "/v2/_catalog".to_owned(), records("registry", "catalog", &["*"])),
-        ("GET", "/v2/team/app/tags/list".to_owned(), records("repository", "team/app", &["pull"])),
-        ("GET", manifest.clone(), records("repository", "team/app", &["pull"])),
-        ("PUT", manifest.clone(), records("repository", "team/app", push)),
-        ("DELETE", manifest, records("repository", "team/app", &["delete"])),
-        ("GET", upload.clone(), records("repository", "team/app", &["pull"])),
-        ("PATCH", upload.clone(), records("repository", "team/app", push)),
+        (
+            "GET",
+            "/v2/_catalog".to_owned(),
+            records("registry", "catalog", &["*"]),
+        ),
+        (
+            "GET",
+            "/v2/team/app/tags/list".to_owned(),
+            records("repository", "team/app", &["pull"]),
+        ),
+        (
+            "GET",
+            manifest.clone(),
+            records("repository", "team/app", &["pull"]),
+        ),
+        (
+            "PUT",
+            manifest.clone(),
+            records("repository", "team/app", push),
+        ),
+        (
+            "DELETE",
+            manifest,
+            records("repository", "team/app", &["delete"]),
+        ),
+        (
+            "GET",
+            upload.clone(),
+            records("repository", "team/app", &["pull"]),
+        ),
+        (
+            "PATCH",
+            upload.clone(),
+            records("repository", "team/app", push),
+        ),
         // To cancel one's own upload is part of pushing.
         ("DELETE", upload, records("repository", "team/app", push)),
-        ("POST", "/v2/app/blobs/uploads/".to_owned(), records("repository", "app", push)),
+        (
+            "POST",
+            "/v2/app/blobs/uploads/".to_owned(),
+            records("repository", "app", push),
+        ),
     ] {
-        let answer = registry.request(method, &target).send().expect_error(401, "UNAUTHORIZED");
+        let answer = registry
+            .request(method, &target)
+            .send()
+            .expect_error(401, "UNAUTHORIZED");
         expect_challenge(&answer);
         let error = answer.json()["errors"][0].clone();
         assert_eq!(error.get("detail"), Some(&expected), "{answer:?}");
@@ -96,7 +135,9 @@ fn nothing_is_answered_before_it_is_known_who_asks() {
         "/metrics".to_owned(),
     ];
     for target in &targets {
-        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"] {
+        for method in [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND",
+        ] {
             let answer = registry.request(method, target).send();
             expect_challenge(&answer);
         }
@@ -114,10 +155,15 @@ fn what_is_not_there_is_told_to_users_alone() {
         ("/v2/app/tags/list", "NAME_UNKNOWN"),
         ("/v2/app/manifests/v1", "MANIFEST_UNKNOWN"),
         (&format!("/v2/app/blobs/{DIGEST}"), "BLOB_UNKNOWN"),
-        (&format!("/v2/app/blobs/uploads/{UPLOAD}"), "BLOB_UPLOAD_UNKNOWN"),
+        (
+            &format!("/v2/app/blobs/uploads/{UPLOAD}"),
+            "BLOB_UPLOAD_UNKNOWN",
+        ),
     ] {
         expect_challenge(&registry.get(target).send());
-        as_user(registry.get(target), ALICE).send().expect_error(404, code);
+        as_user(registry.get(target), ALICE)
+            .send()
+            .expect_error(404, code);
     }
     expect_challenge(&registry.request("OPTIONS", "/v2/app/tags/list").send());
     let options = as_user(registry.request("OPTIONS", "/v2/app/tags/list"), ALICE).send();
@@ -130,16 +176,27 @@ fn a_user_pushes_and_another_pulls() {
     let image = Image::new("two users");
     for blob in image.blobs() {
         let target = format!("/v2/app/blobs/uploads/?digest={}", blob.digest);
-        as_user(registry.post(target), ALICE).body(&blob.bytes).send().expect(201);
+        as_user(registry.post(target), ALICE)
+            .body(&blob.bytes)
+            .send()
+            .expect(201);
     }
     let put = registry.put("/v2/app/manifests/v1");
-    let put = put.header("Content-Type", &image.manifest.media_type).body(&image.manifest.bytes);
+    let put = put
+        .header("Content-Type", &image.manifest.media_type)
+        .body(&image.manifest.bytes);
     as_user(put, ALICE).send().expect(201);
-    let pulled = as_user(registry.get("/v2/app/manifests/v1"), BOB).send().expect(200);
+    let pulled = as_user(registry.get("/v2/app/manifests/v1"), BOB)
+        .send()
+        .expect(200);
     assert_eq!(pulled.body, image.manifest.bytes);
-    let list = as_user(registry.get("/v2/_catalog"), BOB).send().expect(200);
+    let list = as_user(registry.get("/v2/_catalog"), BOB)
+        .send()
+        .expect(200);
     assert_eq!(list.json(), json!({ "repositories": ["app"] }));
-    as_user(registry.delete("/v2/app/manifests/v1"), BOB).send().expect(202);
+    as_user(registry.delete("/v2/app/manifests/v1"), BOB)
+        .send()
+        .expect(202);
 }
 
 /// Cases 75 and 77, and R17: the same answer whoever it is and whatever is wrong.
@@ -181,10 +238,18 @@ fn only_the_whole_right_password_lets_in() {
         ("short", "a\0a", false),
     ] {
         for _ in 0..2 {
-            assert_eq!(may_come_in(&registry, user, password), expected, "{user} {password:?}");
+            assert_eq!(
+                may_come_in(&registry, user, password),
+                expected,
+                "{user} {password:?}"
+            );
         }
     }
-    let unknown = registry.get("/v2/").basic("nobody", "wrong").send().expect(401);
+    let unknown = registry
+        .get("/v2/")
+        .basic("nobody", "wrong")
+        .send()
+        .expect(401);
     let wrong = registry.get("/v2/").basic(user, "wrong").send().expect(401);
     assert_eq!(unknown.body, wrong.body);
 }
@@ -194,7 +259,11 @@ fn credentials_that_cannot_be_read_are_none() {
     let registry = with_users(&[ALICE]);
     let encode = |pair: &str| base64::prelude::BASE64_STANDARD.encode(pair);
     let right = encode("alice:correct horse");
-    registry.get("/v2/").header("Authorization", format!("bAsIc {right}")).send().expect(200);
+    registry
+        .get("/v2/")
+        .header("Authorization", format!("bAsIc {right}"))
+        .send()
+        .expect(200);
     for value in [
         String::new(),
         "Basic".to_owned(),
@@ -255,7 +324,9 @@ fn who_is_refused_does_not_get_to_send_the_body() {
     assert_eq!(reply.statuses(), [401], "{}", reply.text());
     // Nor where the body comes unasked: the answer does not wait for its end.
     let mut wire = Wire::connect(registry.address());
-    wire.write("POST /v2/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+    wire.write(
+        "POST /v2/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n",
+    );
     wire.write([0; 1000]);
     expect_challenge(&wire.answer("POST"));
 }
@@ -264,9 +335,14 @@ fn who_is_refused_does_not_get_to_send_the_body() {
 #[test]
 fn a_session_belongs_to_whoever_began_it() {
     let registry = with_users(&[ALICE, BOB]);
-    let begun = as_user(registry.post("/v2/app/blobs/uploads/"), ALICE).send().expect(202);
+    let begun = as_user(registry.post("/v2/app/blobs/uploads/"), ALICE)
+        .send()
+        .expect(202);
     let session = begun.need("location");
-    as_user(registry.patch(session), ALICE).body("abc").send().expect(202);
+    as_user(registry.patch(session), ALICE)
+        .body("abc")
+        .send()
+        .expect(202);
     let closing = format!("{session}?digest={}", sha256(b"abcdef"));
     for request in [
         registry.get(session),
@@ -274,11 +350,16 @@ fn a_session_belongs_to_whoever_began_it() {
         registry.put(&closing).body("def"),
         registry.delete(session),
     ] {
-        as_user(request, BOB).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        as_user(request, BOB)
+            .send()
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     }
     let status = as_user(registry.get(session), ALICE).send().expect(204);
     assert_eq!(status.need("range"), "0-2");
-    as_user(registry.put(&closing), ALICE).body("def").send().expect(201);
+    as_user(registry.put(&closing), ALICE)
+        .body("def")
+        .send()
+        .expect(201);
 }
 
 #[test]
@@ -321,7 +402,10 @@ fn a_broken_file_keeps_the_users_and_is_reported() {
         may_come_in(&registry, BOB.0, BOB.1).then_some(())
     });
     assert!(!may_come_in(&registry, ALICE.0, ALICE.1));
-    assert_eq!(registry.log().matches("the users of before stay").count(), 3);
+    assert_eq!(
+        registry.log().matches("the users of before stay").count(),
+        3
+    );
 }
 
 #[test]
@@ -329,7 +413,9 @@ fn a_line_that_cannot_be_used_disables_its_user_alone() {
     let builder = Builder::new().users(&[ALICE]);
     let path = builder.path("htpasswd");
     let mut text = std::fs::read_to_string(&path).unwrap();
-    let costly = bcrypt::hash("secret", 4).unwrap().replacen("$04$", "$15$", 1);
+    let costly = bcrypt::hash("secret", 4)
+        .unwrap()
+        .replacen("$04$", "$15$", 1);
     text.push_str("no colon\nplain:secret\nsha:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n");
     text.push_str(&format!("costly:{costly}\n"));
     std::fs::write(&path, text).unwrap();
@@ -338,10 +424,16 @@ fn a_line_that_cannot_be_used_disables_its_user_alone() {
     for user in ["plain", "sha", "costly"] {
         assert!(!may_come_in(&registry, user, "secret"));
         let line = registry.wait_for_log(user);
-        assert!(line.contains("a line of the htpasswd file is not used"), "{line}");
+        assert!(
+            line.contains("a line of the htpasswd file is not used"),
+            "{line}"
+        );
     }
     let log = registry.log();
-    assert!(!log.contains("5en6G6") && !log.contains(&costly[7..]), "{log}");
+    assert!(
+        !log.contains("5en6G6") && !log.contains(&costly[7..]),
+        "{log}"
+    );
 }
 
 /// R18: no default user, no made-up password.
@@ -353,11 +445,18 @@ fn a_registry_without_its_file_of_users_does_not_start() {
     let output = builder.clone().config(auth).command().output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("roadstead: ")).collect();
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("roadstead: "))
+        .collect();
     let [line] = lines.as_slice() else {
         panic!("{said}");
     };
-    for part in [&path.display().to_string(), "htpasswd -Bbn USER PASSWORD", "No such file"] {
+    for part in [
+        &path.display().to_string(),
+        "htpasswd -Bbn USER PASSWORD",
+        "No such file",
+    ] {
         assert!(line.contains(part), "{line}");
     }
     assert!(!builder.path("missing").exists());
@@ -375,19 +474,49 @@ fn passwords_and_hashes_are_never_in_the_log() {
     let hash = hash.trim().rsplit('$').next().unwrap().to_owned();
     let encode = |pair: &str| base64::prelude::BASE64_STANDARD.encode(pair);
     let right = encode(&format!("alice:{canary}"));
-    registry.get("/v2/").basic("alice", canary).send().expect(200);
-    registry.get("/v2/").basic("alice", &format!("{canary}-wrong")).send().expect(401);
-    registry.get("/v2/").basic("mallory", canary).send().expect(401);
-    registry.get("/v2/").header("Authorization", format!("Bearer {right}")).send().expect(401);
-    registry.get("/v2/").header("Authorization", format!("Basic {right}=")).send().expect(401);
-    registry.post("/v2/app/blobs/uploads/").basic("alice", canary).send().expect(202);
+    registry
+        .get("/v2/")
+        .basic("alice", canary)
+        .send()
+        .expect(200);
+    registry
+        .get("/v2/")
+        .basic("alice", &format!("{canary}-wrong"))
+        .send()
+        .expect(401);
+    registry
+        .get("/v2/")
+        .basic("mallory", canary)
+        .send()
+        .expect(401);
+    registry
+        .get("/v2/")
+        .header("Authorization", format!("Bearer {right}"))
+        .send()
+        .expect(401);
+    registry
+        .get("/v2/")
+        .header("Authorization", format!("Basic {right}="))
+        .send()
+        .expect(401);
+    registry
+        .post("/v2/app/blobs/uploads/")
+        .basic("alice", canary)
+        .send()
+        .expect(202);
     // Somebody who is not known has no name.
     let found = registry.wait_for_log("alice");
     assert!(!found.contains(canary), "{found}");
     assert!(registry.terminate().success());
     registry.wait_for_log("stopped");
     let log = registry.log();
-    for secret in [canary, &hash, &right, right.trim_end_matches('='), "mallory"] {
+    for secret in [
+        canary,
+        &hash,
+        &right,
+        right.trim_end_matches('='),
+        "mallory",
+    ] {
         assert!(!log.contains(secret), "{secret}:\n{log}");
     }
 }
@@ -410,7 +539,11 @@ fn an_open_registry_looks_at_no_credentials() {
     let registry = Registry::start();
     registry.get("/v2/").send().expect(200);
     assert!(may_come_in(&registry, "anybody", "anything"));
-    registry.get("/v2/").header("Authorization", "Basic !").send().expect(200);
+    registry
+        .get("/v2/")
+        .header("Authorization", "Basic !")
+        .send()
+        .expect(200);
 }
 
 /// Writes the file of users anew.

@@ -10,11 +10,23 @@ fn an_empty_blob_can_be_pushed_and_pulled() {
     let registry = Registry::start();
     let digest = registry.push_blob("app", b"");
     let target = format!("/v2/app/blobs/{digest}");
-    let answer = registry.get(&target).send().expect(200).expect_header("content-length", "0");
+    let answer = registry
+        .get(&target)
+        .send()
+        .expect(200)
+        .expect_header("content-length", "0");
     assert!(answer.body.is_empty());
-    registry.head(&target).send().expect(200).expect_header("content-length", "0");
+    registry
+        .head(&target)
+        .send()
+        .expect(200)
+        .expect_header("content-length", "0");
     // No byte of it can be asked for, so that a range is no reason to refuse.
-    registry.get(&target).header("Range", "bytes=0-").send().expect(200);
+    registry
+        .get(&target)
+        .header("Range", "bytes=0-")
+        .send()
+        .expect(200);
 }
 
 /// Case 40, the second half; R8.
@@ -50,8 +62,14 @@ fn head_and_get_of_a_blob_agree_on_all_headers() {
             .expect_header("accept-ranges", "bytes")
             .expect_header("x-content-type-options", "nosniff");
         assert!(answer.need("last-modified").ends_with(" GMT"), "{answer:?}");
-        assert!(answer.need("content-security-policy").contains("sandbox"), "{answer:?}");
-        assert!(answer.need("content-disposition").starts_with("attachment"), "{answer:?}");
+        assert!(
+            answer.need("content-security-policy").contains("sandbox"),
+            "{answer:?}"
+        );
+        assert!(
+            answer.need("content-disposition").starts_with("attachment"),
+            "{answer:?}"
+        );
     }
 }
 
@@ -67,7 +85,9 @@ fn a_blob_of_another_repository_looks_like_one_that_nobody_has() {
             let ask = |digest: &str| {
                 let target = format!("/v2/{repository}/blobs/{digest}");
                 let answer = registry.request(method, target).send().expect(404);
-                let body = String::from_utf8(answer.body.clone()).unwrap().replace(digest, "D");
+                let body = String::from_utf8(answer.body.clone())
+                    .unwrap()
+                    .replace(digest, "D");
                 let headers: Vec<_> = answer
                     .headers
                     .into_iter()
@@ -78,7 +98,10 @@ fn a_blob_of_another_repository_looks_like_one_that_nobody_has() {
             assert_eq!(ask(&foreign), ask(&unknown), "{method} in {repository}");
         }
     }
-    registry.get(format!("/v2/mine/blobs/{foreign}")).send().expect_error(404, "BLOB_UNKNOWN");
+    registry
+        .get(format!("/v2/mine/blobs/{foreign}"))
+        .send()
+        .expect_error(404, "BLOB_UNKNOWN");
 }
 
 /// A manifest does not become readable as a blob, nor a blob as a manifest.
@@ -89,7 +112,10 @@ fn blobs_and_manifests_are_kept_apart() {
     registry.push_image("app", "v1", &image);
     let layer = &image.layers[0].digest;
     let target = format!("/v2/app/manifests/{layer}");
-    registry.get(target).send().expect_error(404, "MANIFEST_UNKNOWN");
+    registry
+        .get(target)
+        .send()
+        .expect_error(404, "MANIFEST_UNKNOWN");
 }
 
 /// The redirect middleware sends clients away; what is stored inline is served directly.
@@ -103,9 +129,11 @@ fn the_redirect_middleware_answers_with_the_base_url_and_the_objects_key() {
     for method in ["GET", "HEAD"] {
         let answer = registry.request(method, &target).send().expect(307);
         let location = answer.need("location");
-        let key = location.strip_prefix("https://cdn.example/store/objects/").unwrap_or_else(|| {
-            panic!("{answer:?}");
-        });
+        let key = location
+            .strip_prefix("https://cdn.example/store/objects/")
+            .unwrap_or_else(|| {
+                panic!("{answer:?}");
+            });
         let object = registry.data().join("objects").join(key);
         assert_eq!(std::fs::read(object).unwrap().len(), 200_000);
     }
@@ -123,18 +151,35 @@ fn a_wrong_method_is_405_and_names_the_right_ones() {
     let registry = Registry::start();
     let digest = registry.push_blob("app", b"x");
     for (method, target, allowed) in [
-        ("PUT", format!("/v2/app/blobs/{digest}"), "DELETE, GET, HEAD"),
-        ("PATCH", format!("/v2/app/blobs/{digest}"), "DELETE, GET, HEAD"),
-        ("POST", "/v2/app/manifests/v1".to_owned(), "DELETE, GET, HEAD, PUT"),
+        (
+            "PUT",
+            format!("/v2/app/blobs/{digest}"),
+            "DELETE, GET, HEAD",
+        ),
+        (
+            "PATCH",
+            format!("/v2/app/blobs/{digest}"),
+            "DELETE, GET, HEAD",
+        ),
+        (
+            "POST",
+            "/v2/app/manifests/v1".to_owned(),
+            "DELETE, GET, HEAD, PUT",
+        ),
         ("DELETE", "/v2/_catalog".to_owned(), "GET, HEAD"),
         ("PUT", "/v2/app/tags/list".to_owned(), "GET, HEAD"),
     ] {
-        let answer = registry.request(method, &target).send().expect_error(405, "UNSUPPORTED");
+        let answer = registry
+            .request(method, &target)
+            .send()
+            .expect_error(405, "UNSUPPORTED");
         let mut methods: Vec<&str> = answer.need("allow").split(", ").collect();
         methods.sort_unstable();
         assert_eq!(methods.join(", "), allowed, "{method} {target}");
     }
-    let options = registry.request("OPTIONS", format!("/v2/app/blobs/{digest}")).send();
+    let options = registry
+        .request("OPTIONS", format!("/v2/app/blobs/{digest}"))
+        .send();
     assert_eq!(options.status, 200, "{options:?}");
     assert!(options.need("allow").contains("GET"), "{options:?}");
 }
@@ -151,6 +196,10 @@ fn the_base_answers_an_empty_object() {
             .expect_header("docker-distribution-api-version", "registry/2.0")
             .need("x-request-id");
     }
-    registry.head("/v2/").send().expect(200).expect_header("content-length", "2");
+    registry
+        .head("/v2/")
+        .send()
+        .expect(200)
+        .expect_header("content-length", "2");
     assert_eq!(registry.get("/v2").send().status, 200, "without a redirect");
 }

@@ -15,7 +15,10 @@ fn with_repositories(registry: &Registry, names: &[&str]) {
 #[test]
 fn names_that_begin_alike_are_all_listed_once() {
     let registry = Registry::start();
-    with_repositories(&registry, &["z/0x", "math/x", "math-voila", "math", "v/a", "z", "z-b"]);
+    with_repositories(
+        &registry,
+        &["z/0x", "math/x", "math-voila", "math", "v/a", "z", "z-b"],
+    );
     let sorted = ["math", "math-voila", "math/x", "v/a", "z", "z-b", "z/0x"];
     for n in 1..=8 {
         let listed = registry.pages(&format!("/v2/_catalog?n={n}"), "repositories");
@@ -33,7 +36,10 @@ fn the_catalog_has_links_only_where_there_is_more() {
     let first = registry.get("/v2/_catalog?n=2").send().expect(200);
     assert_eq!(first.json(), json!({ "repositories": ["a", "b/c"] }));
     let next = first.next().expect("a next page");
-    assert!(next.starts_with("/v2/_catalog?") && next.contains("last=b%2Fc"), "{next}");
+    assert!(
+        next.starts_with("/v2/_catalog?") && next.contains("last=b%2Fc"),
+        "{next}"
+    );
     let second = registry.get(next).send().expect(200);
     assert_eq!(second.json(), json!({ "repositories": ["d"] }));
     assert!(second.next().is_none());
@@ -71,6 +77,9 @@ fn a_repository_is_listed_from_its_first_manifest_on() {
     let image = Image::new("listed");
     registry.push_image("app", "v1", &image);
     assert_eq!(registry.pages("/v2/_catalog", "repositories"), ["app"]);
-    registry.delete(format!("/v2/app/manifests/{}", image.manifest.digest)).send().expect(202);
+    registry
+        .delete(format!("/v2/app/manifests/{}", image.manifest.digest))
+        .send()
+        .expect(202);
     assert_eq!(registry.pages("/v2/_catalog", "repositories"), ["app"]);
 }

@@ -10,7 +10,12 @@ const FUTURE: &str = "Wed, 01 Jan 2200 00:00:00 GMT";
 fn ask(registry: &Registry, target: &str, headers: &[(&str, &str)]) -> Answer {
     let with = |method: &str| {
         let request = registry.request(method, target);
-        headers.iter().fold(request, |request, (name, value)| request.header(name, value)).send()
+        headers
+            .iter()
+            .fold(request, |request, (name, value)| {
+                request.header(name, value)
+            })
+            .send()
     };
     let (get, head) = (with("GET"), with("HEAD"));
     assert_eq!(get.status, head.status, "{get:?}{head:?}");
@@ -57,7 +62,12 @@ fn if_none_match_works_for_manifests_too() {
     // A condition never makes a manifest that is not there exist.
     let unknown = sha256(b"unknown");
     let target = format!("/v2/app/manifests/{unknown}");
-    ask(&registry, &target, &[("If-None-Match", &format!("\"{unknown}\""))]).expect(404);
+    ask(
+        &registry,
+        &target,
+        &[("If-None-Match", &format!("\"{unknown}\""))],
+    )
+    .expect(404);
 }
 
 #[test]
@@ -66,7 +76,11 @@ fn if_match_and_the_dates_decide_as_the_rfc_says() {
     let digest = registry.push_blob("app", &noise("dates", 10_000));
     let target = format!("/v2/app/blobs/{digest}");
     let etag = format!("\"{digest}\"");
-    let modified = registry.head(&target).send().need("last-modified").to_owned();
+    let modified = registry
+        .head(&target)
+        .send()
+        .need("last-modified")
+        .to_owned();
     for (headers, status) in [
         (vec![("If-Match", &*etag)], 200),
         (vec![("If-Match", "*")], 200),
@@ -78,8 +92,17 @@ fn if_match_and_the_dates_decide_as_the_rfc_says() {
         (vec![("If-Modified-Since", &*modified)], 304),
         (vec![("If-Modified-Since", "no date")], 200),
         // Where both are there, the entity tag decides.
-        (vec![("If-None-Match", "\"other\""), ("If-Modified-Since", &*modified)], 200),
-        (vec![("If-Match", &*etag), ("If-Unmodified-Since", PAST)], 200),
+        (
+            vec![
+                ("If-None-Match", "\"other\""),
+                ("If-Modified-Since", &*modified),
+            ],
+            200,
+        ),
+        (
+            vec![("If-Match", &*etag), ("If-Unmodified-Since", PAST)],
+            200,
+        ),
     ] {
         let answer = ask(&registry, &target, &headers);
         assert_eq!(answer.status, status, "{headers:?}: {answer:?}");
@@ -93,7 +116,11 @@ fn if_range_decides_between_the_part_and_the_whole() {
     let digest = registry.push_blob("app", &bytes);
     let target = format!("/v2/app/blobs/{digest}");
     let etag = format!("\"{digest}\"");
-    let modified = registry.head(&target).send().need("last-modified").to_owned();
+    let modified = registry
+        .head(&target)
+        .send()
+        .need("last-modified")
+        .to_owned();
     for (value, status) in [
         (&*etag, 206),
         ("\"other\"", 200),
@@ -101,12 +128,18 @@ fn if_range_decides_between_the_part_and_the_whole() {
         (&*format!("W/{etag}"), 200),
         (PAST, 200),
     ] {
-        let answer =
-            registry.get(&target).header("Range", "bytes=0-9").header("If-Range", value).send();
+        let answer = registry
+            .get(&target)
+            .header("Range", "bytes=0-9")
+            .header("If-Range", value)
+            .send();
         assert_eq!(answer.status, status, "{value}: {answer:?}");
     }
-    let by_date =
-        registry.get(&target).header("Range", "bytes=0-9").header("If-Range", &modified).send();
+    let by_date = registry
+        .get(&target)
+        .header("Range", "bytes=0-9")
+        .header("If-Range", &modified)
+        .send();
     assert!([200, 206].contains(&by_date.status), "{by_date:?}");
     // A failed precondition comes before the range.
     let answer = registry

@@ -145,13 +145,20 @@ health:
 
 /// The file unchanged; a directory and a port of the test's own come by variables.
 fn with(text: &str) -> Builder {
-    let builder = Builder::new().text(text).env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
+    let builder = Builder::new()
+        .text(text)
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
     let data = builder.path("data").display().to_string();
     builder.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", &data)
 }
 
 fn warnings(registry: &Registry) -> Vec<String> {
-    registry.log().lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect()
+    registry
+        .log()
+        .lines()
+        .filter(|line| line.contains("WARN"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn stdout(output: &Output) -> String {
@@ -165,13 +172,23 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn a_file_of_distribution_without_auth_starts_open_with_one_warning() {
     let registry = with(OF_THE_IMAGE).start();
-    registry.get("/v2/").send().expect(200).expect_header("x-content-type-options", "nosniff");
+    registry
+        .get("/v2/")
+        .send()
+        .expect(200)
+        .expect_header("x-content-type-options", "nosniff");
     let digest = registry.push_blob("app", b"open");
     // Deletes are off unless they are turned on.
-    registry.delete(format!("/v2/app/blobs/{digest}")).send().expect_error(405, "UNSUPPORTED");
+    registry
+        .delete(format!("/v2/app/blobs/{digest}"))
+        .send()
+        .expect_error(405, "UNSUPPORTED");
     let warnings = warnings(&registry);
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
-    assert!(warnings[0].contains("no auth is configured"), "{warnings:#?}");
+    assert!(
+        warnings[0].contains("no auth is configured"),
+        "{warnings:#?}"
+    );
     registry.wait_for_log("service=\"registry\"");
 }
 
@@ -180,22 +197,45 @@ fn a_file_of_distribution_with_htpasswd_starts() {
     let builder = with(WITH_HTPASSWD).users(&[("alice", "secret")]);
     let path = builder.path("htpasswd").display().to_string();
     let registry = builder.env("REGISTRY_AUTH_HTPASSWD_PATH", &path).start();
-    let answer = registry.get("/v2/").send().expect_error(401, "UNAUTHORIZED");
-    assert_eq!(answer.need("www-authenticate"), "Basic realm=\"basic-realm\"");
-    registry.get("/v2/").basic("alice", "secret").send().expect(200);
+    let answer = registry
+        .get("/v2/")
+        .send()
+        .expect_error(401, "UNAUTHORIZED");
+    assert_eq!(
+        answer.need("www-authenticate"),
+        "Basic realm=\"basic-realm\""
+    );
+    registry
+        .get("/v2/")
+        .basic("alice", "secret")
+        .send()
+        .expect(200);
     assert_eq!(warnings(&registry), Vec::<String>::new());
 }
 
 #[test]
 fn what_is_not_served_yet_is_named_exactly() {
     for (text, place, key, off) in [
-        (OF_DEVELOPERS, ":24:7: ", "http.debug.prometheus.enabled", ("HTTP_DEBUG_PROMETHEUS_ENABLED", "false")),
-        (OF_A_CACHE, ":43:3: ", "proxy.remoteurl", ("PROXY_REMOTEURL", "''")),
+        (
+            OF_DEVELOPERS,
+            ":24:7: ",
+            "http.debug.prometheus.enabled",
+            ("HTTP_DEBUG_PROMETHEUS_ENABLED", "false"),
+        ),
+        (
+            OF_A_CACHE,
+            ":43:3: ",
+            "proxy.remoteurl",
+            ("PROXY_REMOTEURL", "''"),
+        ),
     ] {
         let builder = with(text).env("REGISTRY_HTTP_DEBUG_ADDR", "127.0.0.1:0");
         let said = builder.refused();
         let file = builder.path("config.yml").display().to_string();
-        assert_eq!(said, [format!("{file}{place}{key} is not served by Roadstead yet")]);
+        assert_eq!(
+            said,
+            [format!("{file}{place}{key} is not served by Roadstead yet")]
+        );
         // Without it, the rest starts as it is.
         let registry = builder.env(&format!("REGISTRY_{}", off.0), off.1).start();
         registry.get("/v2/").send().expect(200);
@@ -207,13 +247,14 @@ fn what_is_not_served_yet_is_named_exactly() {
 
 #[test]
 fn an_unknown_key_stops_the_start_and_names_the_nearest_one() {
-    let text = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectry: /data\nhttp: {adress: ':5000'}\n";
+    let text =
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectry: /data\nhttp: {address: ':5000'}\n";
     let builder = Builder::new().text(text);
     let said = builder.refused();
     let file = builder.path("config.yml").display().to_string();
     let expected = [
         "4:5: unknown key \"storage.filesystem.rootdirectry\", did you mean storage.filesystem.rootdirectory?",
-        "5:8: unknown key \"http.adress\", did you mean http.addr?",
+        "5:8: unknown key \"http.address\", did you mean http.addr?",
     ];
     assert_eq!(said, expected.map(|line| format!("{file}:{line}")));
 }
@@ -223,7 +264,9 @@ fn an_unknown_key_stops_the_start_and_names_the_nearest_one() {
 fn every_problem_of_a_file_is_named_in_one_start() {
     let text = "version: 0.2\nlog: {level: loud}\nstorage:\n  filesystem: {}\n  s3: {bucket: b}\n\
                 http: {addr: nowhere, limits: {maxheaders: 1}}\nvalidation: {manifests: {references: some}}\n";
-    let builder = Builder::new().text(text).env("REGISTRY_STORAGE_DELETE_ENABLED", "perhaps");
+    let builder = Builder::new()
+        .text(text)
+        .env("REGISTRY_STORAGE_DELETE_ENABLED", "perhaps");
     let said = builder.refused();
     for (line, key) in [
         (1, "version"),
@@ -234,14 +277,19 @@ fn every_problem_of_a_file_is_named_in_one_start() {
         (7, "validation.manifests.references"),
     ] {
         let place = format!("config.yml:{line}:");
-        let found = said.iter().any(|said| said.contains(&place) && said.contains(key));
+        let found = said
+            .iter()
+            .any(|said| said.contains(&place) && said.contains(key));
         assert!(found, "{line} {key}: {said:#?}");
     }
     let variable = |said: &&String| said.contains("REGISTRY_STORAGE_DELETE_ENABLED");
     assert!(said.iter().find(variable).is_some(), "{said:#?}");
     let output = builder.check();
     assert_eq!(output.status.code(), Some(1));
-    let lines: Vec<String> = said.iter().map(|line| format!("roadstead: {line}")).collect();
+    let lines: Vec<String> = said
+        .iter()
+        .map(|line| format!("roadstead: {line}"))
+        .collect();
     assert_eq!(stderr(&output).lines().collect::<Vec<_>>(), lines);
     assert!(output.stdout.is_empty());
 }
@@ -254,10 +302,23 @@ fn a_file_that_cannot_be_read_is_named() {
         let output = builder.run([command.into(), missing.clone().into_os_string()]);
         assert_eq!(output.status.code(), Some(1));
         let said = stderr(&output);
-        assert!(said.starts_with("roadstead: cannot read the configuration file"), "{said}");
-        assert!(said.contains("missing.yml") && said.contains("No such file"), "{said}");
+        assert!(
+            said.starts_with("roadstead: cannot read the configuration file"),
+            "{said}"
+        );
+        assert!(
+            said.contains("missing.yml") && said.contains("No such file"),
+            "{said}"
+        );
     }
-    for broken in ["version: [", "a: b: c", "\t", "version: 0.1\nversion: 0.1\n", "just text", "[]"] {
+    for broken in [
+        "version: [",
+        "a: b: c",
+        "\t",
+        "version: 0.1\nversion: 0.1\n",
+        "just text",
+        "[]",
+    ] {
         let said = Builder::new().text(broken).refused();
         assert!(said[0].contains("config.yml:"), "{broken:?}: {said:?}");
     }
@@ -276,15 +337,33 @@ fn variables_change_the_file() {
         .env("REGISTRY_PORT", "tcp://10.0.0.1:5000")
         .env("REGISTRY_SERVICE_HOST", "10.0.0.1")
         .start();
-    let answer = registry.get("/v2/").send().expect(200).expect_header("x-two", "c");
-    assert!(answer.header("x-content-type-options").is_none(), "{answer:?}");
+    let answer = registry
+        .get("/v2/")
+        .send()
+        .expect(200)
+        .expect_header("x-two", "c");
+    assert!(
+        answer.header("x-content-type-options").is_none(),
+        "{answer:?}"
+    );
     let session = registry.post("/v2/app/blobs/uploads/").send().expect(202);
-    assert!(session.need("location").starts_with("https://registry.example/v2/"), "{session:?}");
-    registry.delete("/v2/app/manifests/unknown").send().expect_error(404, "MANIFEST_UNKNOWN");
-    registry.wait_for_log("MY_FIELD=\"of a variable\"");
+    assert!(
+        session
+            .need("location")
+            .starts_with("https://registry.example/v2/"),
+        "{session:?}"
+    );
+    registry
+        .delete("/v2/app/manifests/unknown")
+        .send()
+        .expect_error(404, "MANIFEST_UNKNOWN");
+    registry.wait_for_log("my_field=\"of a variable\"");
     let warnings = warnings(&registry);
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
-    assert!(warnings[0].contains("REGISTRY_PORT, REGISTRY_SERVICE_HOST"), "{warnings:#?}");
+    assert!(
+        warnings[0].contains("REGISTRY_PORT, REGISTRY_SERVICE_HOST"),
+        "{warnings:#?}"
+    );
 }
 
 /// Lists, maps of lists, lists of maps, and the names of `distribution`'s own fields.
@@ -293,13 +372,28 @@ fn variables_reach_lists_and_maps_and_odd_names() {
     let text = "version: 0.1\nstorage: {filesystem: {}}\nauth: none\n";
     let builder = Builder::new()
         .text(text)
-        .env("REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0", "^https://a\\.example/")
-        .env("REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_1", "^https://b\\.example/")
+        .env(
+            "REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_0",
+            "^https://a\\.example/",
+        )
+        .env(
+            "REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW_1",
+            "^https://b\\.example/",
+        )
         .env("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "list")
-        .env("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_OS", "linux")
-        .env("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_ARCHITECTURE", "arm64")
+        .env(
+            "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_OS",
+            "linux",
+        )
+        .env(
+            "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_ARCHITECTURE",
+            "arm64",
+        )
         .env("REGISTRY_HTTP_HEADERS_X-ONE", "[a, b]")
-        .env("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING", "{enabled: true, age: 5h, interval: 1h, dryrun: true}");
+        .env(
+            "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING",
+            "{enabled: true, age: 5h, interval: 1h, dryrun: true}",
+        );
     let output = builder.check();
     let yaml = stdout(&output);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -314,8 +408,14 @@ fn variables_reach_lists_and_maps_and_odd_names() {
         assert!(yaml.contains(part), "{part}:\n{yaml}");
     }
     // Not served, by the name of its field: found, and refused by the variable's name.
-    let said = builder.clone().env("REGISTRY_HEALTH_FILECHECKERS_0_FILE", "/x").refused();
-    assert!(said[0].contains("REGISTRY_HEALTH_FILECHECKERS_0_FILE"), "{said:?}");
+    let said = builder
+        .clone()
+        .env("REGISTRY_HEALTH_FILECHECKERS_0_FILE", "/x")
+        .refused();
+    assert!(
+        said[0].contains("REGISTRY_HEALTH_FILECHECKERS_0_FILE"),
+        "{said:?}"
+    );
     assert!(said[0].contains("health.file"), "{said:?}");
 }
 
@@ -325,12 +425,26 @@ fn check_prints_the_effective_configuration_with_secrets_masked() {
     let output = builder.check();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let yaml = stdout(&output);
-    assert!(!yaml.contains("canary") && !stderr(&output).contains("canary"), "{yaml}");
-    for part in ["version: 0.1", "secret: \"<secret>\"", "draintimeout: 10s", "maxconnections: 0", "enabled: true"] {
+    assert!(
+        !yaml.contains("canary") && !stderr(&output).contains("canary"),
+        "{yaml}"
+    );
+    for part in [
+        "version: 0.1",
+        "secret: \"<secret>\"",
+        "draintimeout: 10s",
+        "maxconnections: 0",
+        "enabled: true",
+    ] {
         assert!(yaml.contains(part), "{part}:\n{yaml}");
     }
     let warnings: Vec<String> = stderr(&output).lines().map(str::to_owned).collect();
-    assert!(warnings.iter().any(|line| line.starts_with("warning: no auth")), "{warnings:?}");
+    assert!(
+        warnings
+            .iter()
+            .any(|line| line.starts_with("warning: no auth")),
+        "{warnings:?}"
+    );
     // What it prints is a configuration that comes to the same.
     let again = Builder::new().text(&yaml).check();
     assert_eq!(stdout(&again), yaml, "{}", stderr(&again));
@@ -343,35 +457,67 @@ fn check_prints_the_effective_configuration_with_secrets_masked() {
 fn check_without_a_file_prints_the_built_in_configuration() {
     let output = Builder::new().bare().check();
     let yaml = stdout(&output);
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
-    for part in ["addr: \"127.0.0.1:5000\"", "rootdirectory: \"./roadstead-data\"", "auth: none"] {
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        stderr(&output)
+    );
+    for part in [
+        "addr: \"127.0.0.1:5000\"",
+        "rootdirectory: \"./roadstead-data\"",
+        "auth: none",
+    ] {
         assert!(yaml.contains(part), "{part}:\n{yaml}");
     }
 }
 
 #[test]
 fn a_bare_start_says_what_it_does_in_three_lines() {
-    let builder = Builder::new().bare().env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
+    let builder = Builder::new()
+        .bare()
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
     let registry = builder.start();
+    registry.wait_for_log("roadstead serve CONFIG");
     let log = registry.log();
-    let said: Vec<&str> = log.lines().filter(|line| !line.contains(" INFO ")).collect();
+    let said: Vec<&str> = log
+        .lines()
+        .filter(|line| !line.contains(" INFO "))
+        .collect();
     assert_eq!(said.len(), 3, "{log}");
-    assert!(said[0].contains(&format!("http://{}", registry.address())), "{log}");
+    assert!(
+        said[0].contains(&format!("http://{}", registry.address())),
+        "{log}"
+    );
     let directory = registry.builder().path("roadstead-data");
-    assert!(said[1].contains(&*directory.canonicalize().unwrap().to_string_lossy()), "{log}");
-    assert!(said[1].contains("may be deleted") && said[1].contains("no login"), "{log}");
+    assert!(
+        said[1].contains(&*directory.canonicalize().unwrap().to_string_lossy()),
+        "{log}"
+    );
+    assert!(
+        said[1].contains("may be deleted") && said[1].contains("no login"),
+        "{log}"
+    );
     assert!(said[2].contains("roadstead serve CONFIG"), "{log}");
     let digest = registry.push_blob("app", b"bare");
-    registry.delete(format!("/v2/app/blobs/{digest}")).send().expect(202);
+    registry
+        .delete(format!("/v2/app/blobs/{digest}"))
+        .send()
+        .expect(202);
 }
 
 #[test]
 fn the_path_of_the_file_may_come_from_a_variable() {
     let builder = Builder::new();
     let file = builder.path("of-a-variable.yml");
-    std::fs::write(&file, "version: 0.1\nstorage: inmemory\nauth: none\nhttp: {addr: '127.0.0.1:0'}\n").unwrap();
-    let registry =
-        builder.bare().env("REGISTRY_CONFIGURATION_PATH", &file.display().to_string()).start();
+    std::fs::write(
+        &file,
+        "version: 0.1\nstorage: inmemory\nauth: none\nhttp: {addr: '127.0.0.1:0'}\n",
+    )
+    .unwrap();
+    let registry = builder
+        .bare()
+        .env("REGISTRY_CONFIGURATION_PATH", &file.display().to_string())
+        .start();
     registry.get("/v2/").send().expect(200);
     assert!(!registry.log().contains("built-in"), "{}", registry.log());
 }
@@ -380,16 +526,29 @@ fn the_path_of_the_file_may_come_from_a_variable() {
 fn the_command_line_explains_itself() {
     let builder = Builder::new();
     let version = builder.run(["--version"]);
-    assert_eq!(stdout(&version), format!("roadstead {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        stdout(&version),
+        format!("roadstead {}\n", env!("CARGO_PKG_VERSION"))
+    );
     for (arguments, parts) in [
-        (&["--help"][..], &["serve", "check", "127.0.0.1:5000", "roadstead-data"][..]),
-        (&["serve", "--help"], &["SIGTERM", "draintimeout", "REGISTRY_"]),
+        (
+            &["--help"][..],
+            &["serve", "check", "127.0.0.1:5000", "roadstead-data"][..],
+        ),
+        (
+            &["serve", "--help"],
+            &["SIGTERM", "draintimeout", "REGISTRY_"],
+        ),
         (&["check", "--help"], &["secrets masked", "Exits with 1"]),
     ] {
         let output = builder.run(arguments.iter().copied());
         assert!(output.status.success());
         for part in parts {
-            assert!(stdout(&output).contains(part), "{part}:\n{}", stdout(&output));
+            assert!(
+                stdout(&output).contains(part),
+                "{part}:\n{}",
+                stdout(&output)
+            );
         }
     }
     for wrong in [&["serv"][..], &["--nonsense"], &["serve", "a", "b"]] {
@@ -409,7 +568,8 @@ fn a_log_in_json_is_json_in_every_line() {
     assert!(registry.terminate().success());
     registry.wait_for_log("stopped");
     for line in registry.log().lines() {
-        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let event: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(event["service"], "r\"1", "{line}");
     }
 }
@@ -419,7 +579,10 @@ fn a_log_in_json_is_json_in_every_line() {
 fn the_log_of_requests_can_be_turned_off() {
     for (log, logged) in [
         (json!({ "accesslog": { "disabled": true } }), false),
-        (json!({ "level": "info", "accesslog": { "disabled": false } }), true),
+        (
+            json!({ "level": "info", "accesslog": { "disabled": false } }),
+            true,
+        ),
     ] {
         let mut registry = Builder::new().config(json!({ "log": log })).start();
         let id = registry.get("/v2/").send().need("x-request-id").to_owned();

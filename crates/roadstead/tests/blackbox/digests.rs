@@ -21,14 +21,23 @@ fn a_digest_that_cannot_be_read_is_digest_invalid() {
         format!("sha256:{}", "a".repeat(10_000)),
     ];
     for digest in &bad {
-        for target in
-            [format!("/v2/app/blobs/{digest}"), format!("/v2/app/manifests/{digest}"), format!("/v2/app/referrers/{digest}")]
-        {
-            registry.get(target).send().expect_error(400, "DIGEST_INVALID");
+        for target in [
+            format!("/v2/app/blobs/{digest}"),
+            format!("/v2/app/manifests/{digest}"),
+            format!("/v2/app/referrers/{digest}"),
+        ] {
+            registry
+                .get(target)
+                .send()
+                .expect_error(400, "DIGEST_INVALID");
         }
         let session = registry.session("app");
-        registry.close_upload(&session, digest, b"x").expect_error(400, "DIGEST_INVALID");
-        let answer = registry.post(format!("/v2/app/blobs/uploads/?mount={digest}&from=b")).send();
+        registry
+            .close_upload(&session, digest, b"x")
+            .expect_error(400, "DIGEST_INVALID");
+        let answer = registry
+            .post(format!("/v2/app/blobs/uploads/?mount={digest}&from=b"))
+            .send();
         assert_eq!(answer.status, 400, "{answer:?}");
     }
     assert_eq!(registry.get("/v2/app/blobs/").send().status, 400);
@@ -38,13 +47,22 @@ fn a_digest_that_cannot_be_read_is_digest_invalid() {
 #[test]
 fn a_digest_is_never_a_path() {
     let registry = Registry::start();
-    for digest in ["sha256:../../x", "sha256:..%2f..%2fx", "sha256:%2e%2e%2f", "..", "sha256:%00"] {
+    for digest in [
+        "sha256:../../x",
+        "sha256:..%2f..%2fx",
+        "sha256:%2e%2e%2f",
+        "..",
+        "sha256:%00",
+    ] {
         for kind in ["blobs", "manifests"] {
             let answer = registry.get(format!("/v2/app/{kind}/{digest}")).send();
             assert!([400, 404].contains(&answer.status), "{answer:?}");
         }
     }
-    registry.get("/v2/app/blobs/sha256:..%2f..%2fx").send().expect(400);
+    registry
+        .get("/v2/app/blobs/sha256:..%2f..%2fx")
+        .send()
+        .expect(400);
 }
 
 /// Case 18.
@@ -76,15 +94,22 @@ fn digest_algorithm_is_taken_at_the_start_and_an_unknown_one_is_refused() {
     let registry = Registry::start();
     let bytes = noise("told", 50_000);
     let digest = sha512(&bytes);
-    let told = registry.post("/v2/app/blobs/uploads/?digest-algorithm=sha512").send().expect(202);
+    let told = registry
+        .post("/v2/app/blobs/uploads/?digest-algorithm=sha512")
+        .send()
+        .expect(202);
     let session = told.need("location").to_owned();
     let location = registry.patch(&session).body(&bytes).send().expect(202);
-    registry.close_upload(location.need("location"), &digest, b"").expect(201);
+    registry
+        .close_upload(location.need("location"), &digest, b"")
+        .expect(201);
     assert_eq!(registry.pull_blob("app", &digest), bytes);
 
     let session = registry.session("other");
     let location = registry.patch(&session).body(&bytes).send().expect(202);
-    registry.close_upload(location.need("location"), &digest, b"").expect(201);
+    registry
+        .close_upload(location.need("location"), &digest, b"")
+        .expect(201);
     assert_eq!(registry.pull_blob("other", &digest), bytes);
 
     for unknown in ["md5", "sha384", "SHA512", "sha-256", ""] {
@@ -106,12 +131,21 @@ fn sha512_works_end_to_end_for_manifests() {
         .expect(201)
         .expect_header("docker-content-digest", &digest)
         .expect_header("location", &format!("/v2/app/manifests/{digest}"));
-    let answer = registry.get(format!("/v2/app/manifests/{digest}")).send().expect(200);
+    let answer = registry
+        .get(format!("/v2/app/manifests/{digest}"))
+        .send()
+        .expect(200);
     assert_eq!(answer.body, image.manifest.bytes);
     answer.expect_header("docker-content-digest", &digest);
-    registry.get(format!("/v2/app/manifests/{}", image.manifest.digest)).send().expect(404);
+    registry
+        .get(format!("/v2/app/manifests/{}", image.manifest.digest))
+        .send()
+        .expect(404);
 
-    let child = Manifest { digest, ..image.manifest };
+    let child = Manifest {
+        digest,
+        ..image.manifest
+    };
     let index = Manifest::index(&[&child]);
     registry.put_manifest("app", "multi", &index).expect(201);
 }
@@ -125,10 +159,14 @@ fn an_image_may_name_its_layers_by_sha512() {
     let layer = &mut image.layers[0];
     layer.digest = sha512(&layer.bytes);
     let session = registry.session("app");
-    registry.close_upload(&session, &layer.digest, &layer.bytes).expect(201);
+    registry
+        .close_upload(&session, &layer.digest, &layer.bytes)
+        .expect(201);
     let layers = serde_json::json!({ "layers": [layer.descriptor()] });
     let image = image.with(&layers);
-    registry.put_manifest("app", "v1", &image.manifest).expect(201);
+    registry
+        .put_manifest("app", "v1", &image.manifest)
+        .expect(201);
     registry.pull_image("app", "v1", &image);
 }
 
@@ -137,8 +175,14 @@ fn an_image_may_name_its_layers_by_sha512() {
 fn a_closing_put_needs_a_digest() {
     let registry = Registry::start();
     let session = registry.session("app");
-    registry.put(&session).body(b"abc").send().expect_error(400, "DIGEST_INVALID");
-    registry.close_upload(&session, &sha256(b"abc"), b"abc").expect(201);
+    registry
+        .put(&session)
+        .body(b"abc")
+        .send()
+        .expect_error(400, "DIGEST_INVALID");
+    registry
+        .close_upload(&session, &sha256(b"abc"), b"abc")
+        .expect(201);
 }
 
 /// Case 22.
@@ -147,7 +191,10 @@ fn two_different_digests_in_one_request_are_refused() {
     let registry = Registry::start();
     let session = registry.session("app");
     let (one, two) = (sha256(b"abc"), sha256(b"abd"));
-    let answer = registry.put(format!("{session}?digest={one}&digest={two}")).body(b"abc").send();
+    let answer = registry
+        .put(format!("{session}?digest={one}&digest={two}"))
+        .body(b"abc")
+        .send();
     assert_eq!(answer.status, 400, "{answer:?}");
     let post = format!("/v2/app/blobs/uploads/?digest={one}&digest={two}");
     assert_eq!(registry.post(post).body(b"abc").send().status, 400);

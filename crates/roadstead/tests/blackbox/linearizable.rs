@@ -49,10 +49,15 @@ fn check_linearizable(history: &[Operation]) {
     for operation in history {
         let write = writes.get(operation.digest.as_str());
         let write = write.unwrap_or_else(|| panic!("nobody wrote {}", operation.digest));
-        assert!(operation.end >= write.begin, "{} was read before it was written", operation.digest);
-        let zone = zones
-            .entry(&operation.digest)
-            .or_insert(Zone { first_end: operation.end, last_begin: operation.begin });
+        assert!(
+            operation.end >= write.begin,
+            "{} was read before it was written",
+            operation.digest
+        );
+        let zone = zones.entry(&operation.digest).or_insert(Zone {
+            first_end: operation.end,
+            last_begin: operation.begin,
+        });
         zone.first_end = zone.first_end.min(operation.end);
         zone.last_begin = zone.last_begin.max(operation.begin);
     }
@@ -84,7 +89,12 @@ fn a_tag_is_a_linearizable_register() {
     let history = Mutex::new(vec![first]);
     let end = Instant::now() + TIME;
     let record = |write, digest: &str, begin| {
-        let operation = Operation { write, digest: digest.to_owned(), begin, end: Instant::now() };
+        let operation = Operation {
+            write,
+            digest: digest.to_owned(),
+            begin,
+            end: Instant::now(),
+        };
         history.lock().unwrap().push(operation);
     };
     thread::scope(|scope| {
@@ -120,11 +130,19 @@ fn a_tag_is_a_linearizable_register() {
     });
     let history = history.into_inner().unwrap();
     let (writes, reads): (Vec<_>, Vec<_>) = history.iter().partition(|operation| operation.write);
-    assert!(writes.len() > 50 && reads.len() > 8, "{} writes, {} reads", writes.len(), reads.len());
+    assert!(
+        writes.len() > 50 && reads.len() > 8,
+        "{} writes, {} reads",
+        writes.len(),
+        reads.len()
+    );
     check_linearizable(&history);
     // Every manifest that was written is there for ever.
     for operation in writes.iter().step_by(writes.len().div_ceil(50)) {
-        registry.get(format!("/v2/app/manifests/{}", operation.digest)).send().expect(200);
+        registry
+            .get(format!("/v2/app/manifests/{}", operation.digest))
+            .send()
+            .expect(200);
     }
 }
 
@@ -134,7 +152,9 @@ fn a_tag_never_goes_back_while_it_is_moved_and_deleted() {
     let registry = Registry::start();
     let image = Image::new("monotonic");
     registry.push_blobs_of("app", &image);
-    registry.put_manifest("app", "other", &image.manifest).expect(201);
+    registry
+        .put_manifest("app", "other", &image.manifest)
+        .expect(201);
     // Step 2n-1 puts the n-th manifest, step 2n deletes the tag.
     let (begun, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let steps: Mutex<HashMap<String, u64>> = Mutex::new(HashMap::new());
@@ -153,7 +173,10 @@ fn a_tag_never_goes_back_while_it_is_moved_and_deleted() {
                         404 => most - most % 2,
                         _ => panic!("{answer:?}"),
                     };
-                    assert!((least..=most).contains(&seen), "{seen} outside {least} to {most}");
+                    assert!(
+                        (least..=most).contains(&seen),
+                        "{seen} outside {least} to {most}"
+                    );
                     assert!(seen >= last, "{seen} after {last}");
                     if answer.status == 200 {
                         last = seen;
@@ -166,9 +189,13 @@ fn a_tag_never_goes_back_while_it_is_moved_and_deleted() {
         let end = Instant::now() + TIME;
         let mut step = 0;
         while Instant::now() < end {
-            let manifest: Manifest =
-                image.manifest.with(&json!({ "annotations": { "step": step.to_string() } }));
-            steps.lock().unwrap().insert(manifest.digest.clone(), step + 1);
+            let manifest: Manifest = image
+                .manifest
+                .with(&json!({ "annotations": { "step": step.to_string() } }));
+            steps
+                .lock()
+                .unwrap()
+                .insert(manifest.digest.clone(), step + 1);
             begun.store(step + 1, Ordering::SeqCst);
             registry.put_manifest("app", "tag", &manifest).expect(201);
             done.store(step + 1, Ordering::SeqCst);
@@ -201,7 +228,11 @@ fn the_check_finds_stale_reads_and_values_from_nowhere() {
         operation(true, "c", 21, 39),
     ];
     check_linearizable(&fine);
-    let stale = [operation(true, "a", 0, 10), operation(true, "b", 20, 30), operation(false, "a", 40, 50)];
+    let stale = [
+        operation(true, "a", 0, 10),
+        operation(true, "b", 20, 30),
+        operation(false, "a", 40, 50),
+    ];
     let back = [
         operation(true, "a", 0, 10),
         operation(true, "b", 20, 100),

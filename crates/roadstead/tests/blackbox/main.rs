@@ -32,5 +32,6 @@ mod session;
 mod smuggling;
 mod strict;
 mod tags;
+mod tls;
 mod uploads;
 mod wire;

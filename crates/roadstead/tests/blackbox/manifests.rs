@@ -7,8 +7,15 @@ use crate::harness::{
 };
 
 /// Accept headers that clients send, none of which changes what is served.
-const ACCEPTS: [&str; 7] =
-    [OCI_IMAGE, OCI_INDEX, DOCKER_IMAGE, "*/*", "application/json", "text/html;q=0.5", ""];
+const ACCEPTS: [&str; 7] = [
+    OCI_IMAGE,
+    OCI_INDEX,
+    DOCKER_IMAGE,
+    "*/*",
+    "application/json",
+    "text/html;q=0.5",
+    "",
+];
 
 /// A docker list of one linux/amd64 and one linux/arm64 image, pushed with its children.
 fn docker_list(registry: &Registry) -> (Manifest, Image) {
@@ -18,7 +25,10 @@ fn docker_list(registry: &Registry) -> (Manifest, Image) {
         registry.push_blobs_of("app", &image);
         registry.push_manifest("app", &image.manifest);
         let mut child = image.manifest.descriptor();
-        merge(&mut child, &json!({ "platform": { "architecture": architecture, "os": "linux" } }));
+        merge(
+            &mut child,
+            &json!({ "platform": { "architecture": architecture, "os": "linux" } }),
+        );
         children.insert(0, child);
         image
     });
@@ -40,14 +50,24 @@ fn every_kind_of_manifest_is_pushed_and_pulled() {
         registry
             .put_manifest("app", tag, manifest)
             .expect(201)
-            .expect_header("location", &format!("/v2/app/manifests/{}", manifest.digest))
+            .expect_header(
+                "location",
+                &format!("/v2/app/manifests/{}", manifest.digest),
+            )
             .expect_header("docker-content-digest", &manifest.digest)
             .expect_header("content-length", "0");
         for reference in [tag, &manifest.digest] {
             let target = format!("/v2/app/manifests/{reference}");
-            let get = registry.get(&target).header("Accept", &manifest.media_type).send().expect(200);
+            let get = registry
+                .get(&target)
+                .header("Accept", &manifest.media_type)
+                .send()
+                .expect(200);
             assert_eq!(get.body, manifest.bytes);
-            let head = registry.head(&target).header("Accept", &manifest.media_type).send();
+            let head = registry
+                .head(&target)
+                .header("Accept", &manifest.media_type)
+                .send();
             for answer in [get, head] {
                 answer
                     .expect(200)
@@ -76,7 +96,10 @@ fn a_manifest_is_kept_byte_for_byte() {
     );
     let manifest = Manifest::raw(OCI_IMAGE, odd);
     registry.put_manifest("app", "odd", &manifest).expect(201);
-    let got = registry.get(format!("/v2/app/manifests/{}", manifest.digest)).send().expect(200);
+    let got = registry
+        .get(format!("/v2/app/manifests/{}", manifest.digest))
+        .send()
+        .expect(200);
     assert_eq!(got.body, manifest.bytes);
 }
 
@@ -93,8 +116,18 @@ fn a_manifest_has_at_most_four_mebibytes() {
     };
     let limit = 4 << 20;
     let largest = of_size(limit);
-    registry.put_manifest("app", "largest", &largest).expect(201);
-    assert_eq!(registry.get("/v2/app/manifests/largest").send().expect(200).body.len(), limit);
+    registry
+        .put_manifest("app", "largest", &largest)
+        .expect(201);
+    assert_eq!(
+        registry
+            .get("/v2/app/manifests/largest")
+            .send()
+            .expect(200)
+            .body
+            .len(),
+        limit
+    );
     let too_large = of_size(limit + 1);
     registry.put_manifest("app", "more", &too_large).expect(413);
     let chunks: Vec<&[u8]> = too_large.bytes.chunks(60_000).collect();
@@ -105,7 +138,9 @@ fn a_manifest_has_at_most_four_mebibytes() {
         .send()
         .expect(413);
     registry.get("/v2/app/manifests/more").send().expect(404);
-    registry.put_manifest("app", "largest", &image.manifest).expect(201);
+    registry
+        .put_manifest("app", "largest", &image.manifest)
+        .expect(201);
 }
 
 /// Case 50.
@@ -115,15 +150,26 @@ fn without_a_content_type_the_body_decides() {
     let image = Image::new("untyped");
     registry.push_blobs_of("app", &image);
     let put = |tag: &str, manifest: &Manifest| {
-        registry.put(format!("/v2/app/manifests/{tag}")).body(&manifest.bytes).send()
+        registry
+            .put(format!("/v2/app/manifests/{tag}"))
+            .body(&manifest.bytes)
+            .send()
     };
     put("typed", &image.manifest).expect(201);
-    registry.get("/v2/app/manifests/typed").send().expect_header("content-type", OCI_IMAGE);
+    registry
+        .get("/v2/app/manifests/typed")
+        .send()
+        .expect_header("content-type", OCI_IMAGE);
     let untyped = image.manifest.with(&json!({ "mediaType": null }));
     put("untyped", &untyped).expect_error(400, "MANIFEST_INVALID");
     // With a Content-Type, a body without one is legal, and keeps the type it came with.
-    registry.put_manifest("app", "untyped", &untyped).expect(201);
-    registry.get("/v2/app/manifests/untyped").send().expect_header("content-type", OCI_IMAGE);
+    registry
+        .put_manifest("app", "untyped", &untyped)
+        .expect(201);
+    registry
+        .get("/v2/app/manifests/untyped")
+        .send()
+        .expect_header("content-type", OCI_IMAGE);
 }
 
 /// Case 60.
@@ -132,10 +178,15 @@ fn a_put_by_digest_needs_the_body_of_that_digest() {
     let registry = Registry::start();
     let (one, two) = (Image::new("one"), Image::new("two"));
     registry.push_blobs_of("app", &one);
-    registry.put_manifest("app", &two.manifest.digest, &one.manifest).expect_error(400, "DIGEST_INVALID");
+    registry
+        .put_manifest("app", &two.manifest.digest, &one.manifest)
+        .expect_error(400, "DIGEST_INVALID");
     for image in [&one, &two] {
         let target = format!("/v2/app/manifests/{}", image.manifest.digest);
-        registry.get(target).send().expect_error(404, "MANIFEST_UNKNOWN");
+        registry
+            .get(target)
+            .send()
+            .expect_error(404, "MANIFEST_UNKNOWN");
     }
 }
 
@@ -145,14 +196,20 @@ fn a_manifest_pushed_twice_is_one_entry() {
     let mut registry = Registry::start();
     let image = Image::new("twice");
     registry.push_image("app", "v1", &image);
-    registry.put_manifest("app", "v1", &image.manifest).expect(201);
-    registry.put_manifest("app", &image.manifest.digest, &image.manifest).expect(201);
+    registry
+        .put_manifest("app", "v1", &image.manifest)
+        .expect(201);
+    registry
+        .put_manifest("app", &image.manifest.digest, &image.manifest)
+        .expect(201);
     assert_eq!(registry.tags("app"), ["v1"]);
     registry.pull_image("app", "v1", &image);
     registry.terminate();
     let database = rusqlite::Connection::open(registry.data().join("roadstead.db")).unwrap();
     let moves: u32 = database
-        .query_row("SELECT count(*) FROM journal WHERE tag = 'v1'", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM journal WHERE tag = 'v1'", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert_eq!(moves, 1);
 }
@@ -168,7 +225,11 @@ fn accept_changes_nothing() {
     for (tag, manifest) in [("image", &image.manifest), ("index", &index)] {
         for accept in ACCEPTS {
             let request = registry.get(format!("/v2/app/manifests/{tag}"));
-            let request = if accept.is_empty() { request } else { request.header("Accept", accept) };
+            let request = if accept.is_empty() {
+                request
+            } else {
+                request.header("Accept", accept)
+            };
             let answer = request.send().expect(200);
             assert_eq!(answer.body, manifest.bytes, "{accept}");
             answer.expect_header("content-type", &manifest.media_type);
@@ -183,7 +244,10 @@ fn a_docker_list_by_tag_is_its_linux_amd64_child_for_a_client_that_names_only_v2
     let (list, amd64) = docker_list(&registry);
     registry.put_manifest("app", "list", &list).expect(201);
     let get = |reference: &str, accept: &str| {
-        registry.get(format!("/v2/app/manifests/{reference}")).header("Accept", accept).send()
+        registry
+            .get(format!("/v2/app/manifests/{reference}"))
+            .header("Accept", accept)
+            .send()
     };
     let child = get("list", DOCKER_IMAGE)
         .expect(200)
@@ -191,12 +255,19 @@ fn a_docker_list_by_tag_is_its_linux_amd64_child_for_a_client_that_names_only_v2
         .expect_header("docker-content-digest", &amd64.manifest.digest)
         .expect_header("etag", &format!("\"{}\"", amd64.manifest.digest));
     assert_eq!(child.body, amd64.manifest.bytes);
-    let head = registry.head("/v2/app/manifests/list").header("Accept", DOCKER_IMAGE).send();
-    head.expect(200).expect_header("docker-content-digest", &amd64.manifest.digest);
+    let head = registry
+        .head("/v2/app/manifests/list")
+        .header("Accept", DOCKER_IMAGE)
+        .send();
+    head.expect(200)
+        .expect_header("docker-content-digest", &amd64.manifest.digest);
     let both = format!("{DOCKER_IMAGE}, {DOCKER_LIST}");
-    for (reference, accept) in
-        [("list", &*both), ("list", "*/*"), ("list", OCI_IMAGE), (&*list.digest, DOCKER_IMAGE)]
-    {
+    for (reference, accept) in [
+        ("list", &*both),
+        ("list", "*/*"),
+        ("list", OCI_IMAGE),
+        (&*list.digest, DOCKER_IMAGE),
+    ] {
         let answer = get(reference, accept).expect(200);
         assert_eq!(answer.body, list.bytes, "{reference} {accept}");
     }
@@ -212,10 +283,21 @@ fn annotations_are_verbatim_and_the_log_is_escaped() {
     registry.push_image("app", "v1", &image);
     registry.pull_image("app", "v1", &image);
     let raw = image.manifest.bytes.clone();
-    let unescaped = String::from_utf8(raw).unwrap().replace("\\u202e", "\u{202e}");
-    registry.put_manifest("app", "v2", &Manifest::raw(OCI_IMAGE, unescaped)).expect(201);
-    registry.get("/v2/app/manifests/%1b%5b31m").header("User-Agent", "\u{202e}x").send().expect(400);
-    registry.get("/v2/app/manifests/v1").header("User-Agent", "agent\u{85}").send();
+    let unescaped = String::from_utf8(raw)
+        .unwrap()
+        .replace("\\u202e", "\u{202e}");
+    registry
+        .put_manifest("app", "v2", &Manifest::raw(OCI_IMAGE, unescaped))
+        .expect(201);
+    registry
+        .get("/v2/app/manifests/%1b%5b31m")
+        .header("User-Agent", "\u{202e}x")
+        .send()
+        .expect(400);
+    registry
+        .get("/v2/app/manifests/v1")
+        .header("User-Agent", "agent\u{85}")
+        .send();
     registry.wait_for_log("GET");
     let log = registry.log();
     assert!(!log.contains('\u{1b}'), "an escape code in the log");
@@ -238,7 +320,10 @@ fn schema_1_is_refused_with_a_way_out() {
         let answer = answer.expect_error(400, "MANIFEST_INVALID");
         if kind.contains("manifest.v1") {
             let reason = answer.reason().to_lowercase();
-            assert!(reason.contains("schema") && reason.contains("convert"), "{answer:?}");
+            assert!(
+                reason.contains("schema") && reason.contains("convert"),
+                "{answer:?}"
+            );
         }
     }
 }
@@ -249,9 +334,17 @@ fn an_unknown_manifest_is_manifest_unknown() {
     let registry = Registry::start();
     registry.push_image("app", "v1", &Image::new("known"));
     let digest = sha256(b"unknown");
-    for (repository, reference) in [("app", "v2"), ("app", &*digest), ("new", "v1"), ("new", &*digest)] {
+    for (repository, reference) in [
+        ("app", "v2"),
+        ("app", &*digest),
+        ("new", "v1"),
+        ("new", &*digest),
+    ] {
         let target = format!("/v2/{repository}/manifests/{reference}");
-        registry.get(&target).send().expect_error(404, "MANIFEST_UNKNOWN");
+        registry
+            .get(&target)
+            .send()
+            .expect_error(404, "MANIFEST_UNKNOWN");
         assert_eq!(registry.head(&target).send().status, 404);
     }
 }

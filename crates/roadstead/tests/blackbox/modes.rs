@@ -18,7 +18,13 @@ fn a_read_only_registry_serves_and_takes_nothing() {
     let digest = sha256(b"x");
     for (method, target) in [
         ("POST", "/v2/app/blobs/uploads/".to_owned()),
-        ("POST", format!("/v2/app/blobs/uploads/?mount={}&from=app", image.config.digest)),
+        (
+            "POST",
+            format!(
+                "/v2/app/blobs/uploads/?mount={}&from=app",
+                image.config.digest
+            ),
+        ),
         ("POST", format!("/v2/app/blobs/uploads/?digest={digest}")),
         ("PATCH", session.clone()),
         ("PUT", format!("{session}?digest={digest}")),
@@ -30,7 +36,9 @@ fn a_read_only_registry_serves_and_takes_nothing() {
         let answer = answer.expect_error(405, "UNSUPPORTED");
         assert!(answer.reason().contains("read-only"), "{answer:?}");
     }
-    registry.put_manifest("app", "v2", &image.manifest).expect_error(405, "UNSUPPORTED");
+    registry
+        .put_manifest("app", "v2", &image.manifest)
+        .expect_error(405, "UNSUPPORTED");
     registry.get(&session).send().expect(204);
 }
 
@@ -40,11 +48,27 @@ fn urls_come_from_the_configuration_alone() {
     for (http, base, at) in [
         (json!({}), "", ""),
         (json!({ "relativeurls": true }), "", ""),
-        (json!({ "host": "https://registry.example" }), "https://registry.example", ""),
-        (json!({ "host": "https://registry.example:8443/" }), "https://registry.example:8443", ""),
+        (
+            json!({ "host": "https://registry.example" }),
+            "https://registry.example",
+            "",
+        ),
+        (
+            json!({ "host": "https://registry.example:8443/" }),
+            "https://registry.example:8443",
+            "",
+        ),
         (json!({ "prefix": "/reg/" }), "/reg", "/reg"),
-        (json!({ "prefix": "/reg/", "relativeurls": true }), "/reg", "/reg"),
-        (json!({ "prefix": "/reg/", "host": "https://r.example" }), "https://r.example/reg", "/reg"),
+        (
+            json!({ "prefix": "/reg/", "relativeurls": true }),
+            "/reg",
+            "/reg",
+        ),
+        (
+            json!({ "prefix": "/reg/", "host": "https://r.example" }),
+            "https://r.example/reg",
+            "/reg",
+        ),
     ] {
         let registry = Registry::configured(json!({ "http": http }));
         let ask = |method: &str, target: String| {
@@ -55,13 +79,25 @@ fn urls_come_from_the_configuration_alone() {
                 .header("X-Forwarded-Proto", "ftp")
                 .header("Forwarded", "host=evil.example;proto=ftp")
         };
-        let begun = ask("POST", format!("{at}/v2/app/blobs/uploads/")).body("").send().expect(202);
+        let begun = ask("POST", format!("{at}/v2/app/blobs/uploads/"))
+            .body("")
+            .send()
+            .expect(202);
         let location = begun.need("location");
-        assert!(location.starts_with(&format!("{base}/v2/app/blobs/uploads/")), "{location}");
+        assert!(
+            location.starts_with(&format!("{base}/v2/app/blobs/uploads/")),
+            "{location}"
+        );
         let local = location.replacen(base, at, usize::from(!base.is_empty()));
         let digest = sha256(b"x");
-        let closed = ask("PUT", format!("{local}?digest={digest}")).body(b"x").send().expect(201);
-        assert_eq!(closed.need("location"), format!("{base}/v2/app/blobs/{digest}"));
+        let closed = ask("PUT", format!("{local}?digest={digest}"))
+            .body(b"x")
+            .send()
+            .expect(201);
+        assert_eq!(
+            closed.need("location"),
+            format!("{base}/v2/app/blobs/{digest}")
+        );
         let image = Image::new("urls");
         for blob in image.blobs() {
             let digest = &blob.digest;
@@ -77,9 +113,14 @@ fn urls_come_from_the_configuration_alone() {
             let expected = format!("{base}/v2/app/manifests/{}", image.manifest.digest);
             assert_eq!(put.need("location"), expected);
         }
-        let page = ask("GET", format!("{at}/v2/app/tags/list?n=1")).send().expect(200);
+        let page = ask("GET", format!("{at}/v2/app/tags/list?n=1"))
+            .send()
+            .expect(200);
         let next = page.next().unwrap();
-        assert!(next.starts_with(&format!("{base}/v2/app/tags/list?")), "{next}");
+        assert!(
+            next.starts_with(&format!("{base}/v2/app/tags/list?")),
+            "{next}"
+        );
     }
 }
 
@@ -105,13 +146,17 @@ fn configured_headers_are_added_to_answers() {
         .collect();
     assert_eq!(custom, ["one", "two"], "{answer:?}");
     let digest = registry.push_blob("app", b"x");
-    let blob = registry.get(format!("/v2/app/blobs/{digest}")).send().expect(200);
+    let blob = registry
+        .get(format!("/v2/app/blobs/{digest}"))
+        .send()
+        .expect(200);
     blob.expect_header("x-content-type-options", "nosniff");
 }
 
 #[test]
 fn a_registry_in_memory_works_until_it_ends() {
-    let registry = Registry::configured(json!({ "storage": { "filesystem": null, "inmemory": {} } }));
+    let registry =
+        Registry::configured(json!({ "storage": { "filesystem": null, "inmemory": {} } }));
     let image = Image::new("in memory");
     registry.push_image("app", "v1", &image);
     registry.pull_image("app", "v1", &image);
@@ -121,7 +166,10 @@ fn a_registry_in_memory_works_until_it_ends() {
     assert_eq!(registry.pull_blob("app", &digest), large);
     assert!(!registry.data().exists());
     let registry = registry.restart();
-    registry.get("/v2/app/tags/list").send().expect_error(404, "NAME_UNKNOWN");
+    registry
+        .get("/v2/app/tags/list")
+        .send()
+        .expect_error(404, "NAME_UNKNOWN");
 }
 
 /// Every request has an id, in the answer and in the log.
@@ -131,7 +179,10 @@ fn a_request_is_found_in_the_log_by_its_id() {
     let answer = registry.get("/v2/app/manifests/unknown").send().expect(404);
     let id = answer.need("x-request-id").to_owned();
     let line = registry.wait_for_log(&id);
-    assert!(line.contains("404") && line.contains("MANIFEST_UNKNOWN"), "{line}");
+    assert!(
+        line.contains("404") && line.contains("MANIFEST_UNKNOWN"),
+        "{line}"
+    );
     let other = registry.get("/v2/").send();
     assert_ne!(other.need("x-request-id"), id);
 }
@@ -147,9 +198,11 @@ fn the_debug_server_tells_the_health() {
         .start();
     let line = registry.wait_for_log("debug");
     let pattern = regex::Regex::new(r"127\.0\.0\.1:[1-9]\d*").unwrap();
-    let address = pattern.find(&line).unwrap_or_else(|| panic!("{line}")).as_str();
-    let request =
-        crate::harness::Request::new(address.parse().unwrap(), "GET", "/debug/health");
+    let address = pattern
+        .find(&line)
+        .unwrap_or_else(|| panic!("{line}"))
+        .as_str();
+    let request = crate::harness::Request::new(address.parse().unwrap(), "GET", "/debug/health");
     let answer = request.send().expect(200);
     assert_eq!(answer.json(), json!({}), "{answer:?}");
     // The API's port has no such page.

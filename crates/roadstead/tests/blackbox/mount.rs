@@ -4,8 +4,14 @@ use crate::harness::{Image, Registry, noise, sha256, sha512};
 
 /// Asks for a mount; `from` may be empty.
 fn mount(registry: &Registry, to: &str, digest: &str, from: &str) -> crate::harness::Answer {
-    let from = if from.is_empty() { String::new() } else { format!("&from={from}") };
-    registry.post(format!("/v2/{to}/blobs/uploads/?mount={digest}{from}")).send()
+    let from = if from.is_empty() {
+        String::new()
+    } else {
+        format!("&from={from}")
+    };
+    registry
+        .post(format!("/v2/{to}/blobs/uploads/?mount={digest}{from}"))
+        .send()
 }
 
 /// Case 42.
@@ -37,7 +43,9 @@ fn a_mount_of_what_is_not_there_starts_an_upload() {
         let answer = mount(&registry, "target", digest, from).expect(202);
         answer.need("docker-upload-uuid");
         let session = answer.need("location").to_owned();
-        registry.close_upload(&session, &sha256(b"pushed"), b"pushed").expect(201);
+        registry
+            .close_upload(&session, &sha256(b"pushed"), b"pushed")
+            .expect(201);
         assert!(!registry.has_blob("target", &unknown));
     }
 }
@@ -81,8 +89,14 @@ fn a_mounted_blob_is_independent_of_its_source() {
     let digest = registry.push_blob("source", &bytes);
     mount(&registry, "one", &digest, "source").expect(201);
     mount(&registry, "two", &digest, "one").expect(201);
-    registry.delete(format!("/v2/source/blobs/{digest}")).send().expect(202);
-    registry.delete(format!("/v2/one/blobs/{digest}")).send().expect(202);
+    registry
+        .delete(format!("/v2/source/blobs/{digest}"))
+        .send()
+        .expect(202);
+    registry
+        .delete(format!("/v2/one/blobs/{digest}"))
+        .send()
+        .expect(202);
     assert!(!registry.has_blob("source", &digest));
     assert!(!registry.has_blob("one", &digest));
     assert_eq!(registry.pull_blob("two", &digest), bytes);
@@ -97,5 +111,8 @@ fn a_mount_lists_no_repository() {
     let digest = Image::new("source").layers[0].digest.clone();
     mount(&registry, "target", &digest, "source").expect(201);
     assert_eq!(registry.pages("/v2/_catalog", "repositories"), ["source"]);
-    registry.get("/v2/target/tags/list").send().expect_error(404, "NAME_UNKNOWN");
+    registry
+        .get("/v2/target/tags/list")
+        .send()
+        .expect_error(404, "NAME_UNKNOWN");
 }

@@ -19,18 +19,28 @@ use crate::harness::{
 
 const MIB: usize = 1 << 20;
 
-/// Begins a PATCH of `length` bytes that sends only `part`.
-fn begin_patch(registry: &Registry, session: &str, length: usize, part: &[u8]) -> Wire {
+/// Begins a request with a body of `length` bytes and sends only `part` of it. The server has asked
+/// for the body by then, so its handler is at work and holds the session.
+fn begin(registry: &Registry, method: &str, target: &str, length: usize, part: &[u8]) -> Wire {
     let mut wire = Wire::connect(registry.address());
     wire.write(format!(
-        "PATCH {session} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+        "{method} {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\
+         Expect: 100-continue\r\n\r\n"
     ));
+    let go_on = wire.read_some(1024).unwrap();
+    assert!(
+        go_on.starts_with(b"HTTP/1.1 100"),
+        "{}",
+        String::from_utf8_lossy(&go_on)
+    );
     wire.write(part);
     wire
 }
 
 fn refuses_connections(address: SocketAddr) {
-    until("the listener is closed", SOON, || TcpStream::connect(address).is_err().then_some(()));
+    until("the listener is closed", SOON, || {
+        TcpStream::connect(address).is_err().then_some(())
+    });
 }
 
 /// Case 105.
@@ -39,51 +49,63 @@ fn a_second_process_on_a_data_directory_ends_with_a_clear_line() {
     let mut registry = Registry::start();
     let data = registry.data().display().to_string();
     let said = registry.builder().refused();
-    let [line] = said.as_slice() else { panic!("{said:#?}") };
-    assert!(line.contains(&data) && line.contains("another process"), "{line}");
+    let [line] = said.as_slice() else {
+        panic!("{said:#?}")
+    };
+    assert!(
+        line.contains(&data) && line.contains("another process"),
+        "{line}"
+    );
     // The same database under another directory of objects is no better.
     let other = registry.builder().path("other");
     let database = registry.data().join("roadstead.db");
     let said = registry
         .builder()
-        .config(json!({ "storage": { "filesystem": { "rootdirectory": other } },
-            "metadata": { "sqlite": { "path": database } } }))
+        .config(
+            json!({ "storage": { "filesystem": { "rootdirectory": other } },
+            "metadata": { "sqlite": { "path": database } } }),
+        )
         .refused();
-    let [line] = said.as_slice() else { panic!("{said:#?}") };
-    assert!(line.contains("roadstead.db") && line.contains("another process"), "{line}");
+    let [line] = said.as_slice() else {
+        panic!("{said:#?}")
+    };
+    assert!(
+        line.contains("roadstead.db") && line.contains("another process"),
+        "{line}"
+    );
     registry.push_image("app", "v1", &Image::new("first"));
     assert!(registry.is_running());
     // A lock that nobody holds is none.
     registry.kill_9();
-    registry.restart().pull_image("app", "v1", &Image::new("first"));
+    registry
+        .restart()
+        .pull_image("app", "v1", &Image::new("first"));
 }
 
 /// Case 103: uploads in flight end, nothing new begins, and the exit is a success.
 #[test]
 fn a_stop_lets_twenty_uploads_end() {
     let mut registry = Registry::start();
-    let blobs: Vec<Vec<u8>> = (0..20).map(|n| noise(&format!("stop {n}"), 200_000)).collect();
-    let sessions: Vec<String> = (0..20).map(|n| registry.session(&format!("app{n}"))).collect();
+    let blobs: Vec<Vec<u8>> = (0..20)
+        .map(|n| noise(&format!("stop {n}"), 200_000))
+        .collect();
+    let sessions: Vec<String> = (0..20)
+        .map(|n| registry.session(&format!("app{n}")))
+        .collect();
     // Half of them close their session in this request, half only send a part.
     let mut wires: Vec<Wire> = Vec::new();
     for (number, (session, bytes)) in sessions.iter().zip(&blobs).enumerate() {
-        let mut wire = Wire::connect(registry.address());
-        let (method, query) = match number % 2 {
-            0 => ("PUT", format!("?digest={}", sha256(bytes))),
-            _ => ("PATCH", String::new()),
+        let (method, target) = match number % 2 {
+            0 => ("PUT", format!("{session}?digest={}", sha256(bytes))),
+            _ => ("PATCH", session.clone()),
         };
-        wire.write(format!(
-            "{method} {session}{query} HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+        wires.push(begin(
+            &registry,
+            method,
+            &target,
+            bytes.len(),
+            &bytes[..100_000],
         ));
-        wire.write(&bytes[..100_000]);
-        wires.push(wire);
-    }
-    // Every one of them has reached its handler before the signal does.
-    for session in &sessions {
-        until("the upload has begun", SOON, || {
-            let busy = registry.patch(session).body(b"").send();
-            (busy.status != 202).then_some(())
-        });
     }
     let mut idle = Wire::connect(registry.address());
     idle.write("GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -94,16 +116,29 @@ fn a_stop_lets_twenty_uploads_end() {
     assert!(registry.is_running());
     for (number, (wire, bytes)) in wires.iter_mut().zip(&blobs).enumerate() {
         wire.write(&bytes[100_000..]);
-        let (method, status) = if number % 2 == 0 { ("PUT", 201) } else { ("PATCH", 202) };
+        let (method, status) = if number % 2 == 0 {
+            ("PUT", 201)
+        } else {
+            ("PATCH", 202)
+        };
         wire.answer(method).expect(status);
     }
-    assert_eq!(registry.wait_for_exit().code(), Some(0), "{}", registry.log());
+    assert_eq!(
+        registry.wait_for_exit().code(),
+        Some(0),
+        "{}",
+        registry.log()
+    );
     let registry = registry.restart();
     for (number, (session, bytes)) in sessions.iter().zip(&blobs).enumerate() {
         let (repository, digest) = (format!("app{number}"), sha256(bytes));
         if number % 2 == 1 {
             assert!(!registry.has_blob(&repository, &digest));
-            registry.get(session).send().expect(204).expect_header("range", "0-199999");
+            registry
+                .get(session)
+                .send()
+                .expect(204)
+                .expect_header("range", "0-199999");
             registry.close_upload(session, &digest, b"").expect(201);
         }
         assert_eq!(registry.pull_blob(&repository, &digest), *bytes);
@@ -116,14 +151,25 @@ fn a_stop_waits_no_longer_than_its_deadline() {
     let mut registry = Registry::configured(json!({ "http": { "draintimeout": "1s" } }));
     let bytes = noise("deadline", 300_000);
     let session = registry.session("app");
-    registry.patch(&session).body(&bytes[..100_000]).send().expect(202);
-    let _stuck = begin_patch(&registry, &session, 200_000, &bytes[100_000..150_000]);
-    until("the upload has begun", SOON, || {
-        (registry.patch(&session).body(b"").send().status != 202).then_some(())
-    });
-    let begin = Instant::now();
+    registry
+        .patch(&session)
+        .body(&bytes[..100_000])
+        .send()
+        .expect(202);
+    let _stuck = begin(
+        &registry,
+        "PATCH",
+        &session,
+        200_000,
+        &bytes[100_000..150_000],
+    );
+    let signalled = Instant::now();
     assert_eq!(registry.terminate().code(), Some(0), "{}", registry.log());
-    assert!(begin.elapsed() >= Duration::from_millis(900), "{:?}", begin.elapsed());
+    assert!(
+        signalled.elapsed() >= Duration::from_millis(900),
+        "{:?}",
+        signalled.elapsed()
+    );
     let registry = registry.restart();
     let received = received(&registry.get(&session).send().expect(204));
     assert!((100_000..=150_000).contains(&received), "{received}");
@@ -133,7 +179,9 @@ fn a_stop_waits_no_longer_than_its_deadline() {
         .body(&bytes[received..])
         .send()
         .expect(202);
-    registry.close_upload(&session, &sha256(&bytes), b"").expect(201);
+    registry
+        .close_upload(&session, &sha256(&bytes), b"")
+        .expect(201);
     assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
 }
 
@@ -148,14 +196,16 @@ fn received(answer: &Answer) -> usize {
 fn a_second_signal_ends_it_at_once() {
     let mut registry = Registry::configured(json!({ "http": { "draintimeout": "10m" } }));
     let session = registry.session("app");
-    let _stuck = begin_patch(&registry, &session, 1000, b"beginning");
-    until("the upload has begun", SOON, || {
-        (registry.patch(&session).body(b"").send().status != 202).then_some(())
-    });
+    let _stuck = begin(&registry, "PATCH", &session, 1000, b"beginning");
     registry.signal_term();
     registry.wait_for_log("stopping");
     registry.signal(Signal::INT);
-    assert_eq!(registry.wait_for_exit().code(), Some(1), "{}", registry.log());
+    assert_eq!(
+        registry.wait_for_exit().code(),
+        Some(1),
+        "{}",
+        registry.log()
+    );
     registry.wait_for_log("second signal");
 }
 
@@ -181,22 +231,37 @@ fn a_killed_registry_keeps_what_it_acknowledged() {
         registry.push_image(&name, "deleted", &deleted);
         let target = format!("/v2/{name}/manifests/{}", deleted.manifest.digest);
         registry.delete(target).send().expect(202);
-        registry.put_manifest(&name, "moved", &kept.manifest).expect(201);
+        registry
+            .put_manifest(&name, "moved", &kept.manifest)
+            .expect(201);
         let session = registry.session(&name);
-        registry.patch(&session).body(&bytes[..300_000]).send().expect(202);
+        registry
+            .patch(&session)
+            .body(&bytes[..300_000])
+            .send()
+            .expect(202);
         registry.kill_9();
         registry = registry.restart();
         registry.pull_image(&name, "kept", &kept);
         assert_eq!(registry.tags(&name), ["kept", "moved"]);
-        registry.get(format!("/v2/{name}/manifests/deleted")).send().expect(404);
-        registry.get(&session).send().expect(204).expect_header("range", "0-299999");
+        registry
+            .get(format!("/v2/{name}/manifests/deleted"))
+            .send()
+            .expect(404);
+        registry
+            .get(&session)
+            .send()
+            .expect(204)
+            .expect_header("range", "0-299999");
         registry
             .patch(&session)
             .header("Content-Range", "300000-499999")
             .body(&bytes[300_000..])
             .send()
             .expect(202);
-        registry.close_upload(&session, &sha256(&bytes), b"").expect(201);
+        registry
+            .close_upload(&session, &sha256(&bytes), b"")
+            .expect(201);
         assert_eq!(registry.pull_blob(&name, &sha256(&bytes)), bytes);
     }
 }
@@ -206,9 +271,13 @@ fn a_killed_registry_keeps_what_it_acknowledged() {
 fn a_kill_in_the_middle_of_pushes_leaves_no_half() {
     let mut registry = Registry::start();
     for round in 0..4 {
-        let blobs: Vec<Vec<u8>> =
-            (0..16).map(|n| noise(&format!("half {round} {n}"), 100_000)).collect();
-        let (acked, begun) = (std::sync::Mutex::new(Vec::new()), std::sync::Barrier::new(17));
+        let blobs: Vec<Vec<u8>> = (0..16)
+            .map(|n| noise(&format!("half {round} {n}"), 100_000))
+            .collect();
+        let (acked, begun) = (
+            std::sync::Mutex::new(Vec::new()),
+            std::sync::Barrier::new(17),
+        );
         thread::scope(|scope| {
             for bytes in &blobs {
                 let (registry, acked, begun) = (&registry, &acked, &begun);
@@ -224,7 +293,9 @@ fn a_kill_in_the_middle_of_pushes_leaves_no_half() {
             }
             begun.wait();
             // Some are acknowledged then and some are not; which ones is up to chance.
-            until("some are there", SOON, || (acked.lock().unwrap().len() > 2).then_some(()));
+            until("some are there", SOON, || {
+                (acked.lock().unwrap().len() > 2).then_some(())
+            });
             registry.signal(Signal::KILL);
         });
         registry.kill_9();
@@ -258,8 +329,13 @@ fn a_planted_link_in_the_place_of_an_object_is_never_followed() {
     symlink(&secret, &object).unwrap();
     let answer = registry.get(format!("/v2/app/blobs/{digest}")).send_any();
     assert!(answer.status >= 400, "{answer:?}");
-    until("the health is red", SOON, || (registry.health().status == 503).then_some(()));
-    assert_eq!(std::fs::read(&secret).unwrap(), noise("secret", bytes.len()));
+    until("the health is red", SOON, || {
+        (registry.health().status == 503).then_some(())
+    });
+    assert_eq!(
+        std::fs::read(&secret).unwrap(),
+        noise("secret", bytes.len())
+    );
 }
 
 /// R7: the file of an upload.
@@ -267,13 +343,20 @@ fn a_planted_link_in_the_place_of_an_object_is_never_followed() {
 fn a_planted_link_in_the_place_of_an_upload_is_never_written_through() {
     let registry = Registry::start();
     let session = registry.session("app");
-    registry.patch(&session).body(noise("upload", 100_000)).send().expect(202);
+    registry
+        .patch(&session)
+        .body(noise("upload", 100_000))
+        .send()
+        .expect(202);
     let target = registry.builder().path("target");
     std::fs::write(&target, noise("target", 100_000)).unwrap();
     let [object] = registry.objects().try_into().unwrap();
     std::fs::remove_file(&object).unwrap();
     symlink(&target, &object).unwrap();
-    let answer = registry.patch(&session).body(noise("more", 50_000)).send_any();
+    let answer = registry
+        .patch(&session)
+        .body(noise("more", 50_000))
+        .send_any();
     assert!(answer.status >= 400, "{answer:?}");
     let digest = sha256(&noise("target", 100_000));
     let target_of_close = format!("{session}?digest={digest}");
@@ -286,32 +369,44 @@ fn a_planted_link_in_the_place_of_an_upload_is_never_written_through() {
 /// R7: a folder of objects, while it runs and at start.
 #[test]
 fn a_planted_link_in_the_place_of_a_folder_is_refused() {
-    let mut registry = Registry::start();
-    let digest = registry.push_blob("app", &noise("folder", 100_000));
-    let [object] = registry.objects().try_into().unwrap();
-    let folder = object.parent().unwrap();
-    let outside = registry.builder().path("outside");
-    std::fs::rename(folder, &outside).unwrap();
-    symlink(&outside, folder).unwrap();
-    let answer = registry.get(format!("/v2/app/blobs/{digest}")).send_any();
-    assert!(answer.status >= 400, "{answer:?}");
-    let before = names_in(&outside);
-    for number in 0..300 {
-        let target = "/v2/app/blobs/uploads/".to_owned();
-        let session = registry.post(target).send().expect(202).need("location").to_owned();
-        registry.patch(session).body(noise(&number.to_string(), 5_000)).send_any();
+    for whole in [false, true] {
+        let mut registry = Registry::start();
+        let digest = registry.push_blob("app", &noise("folder", 100_000));
+        let [object] = registry.objects().try_into().unwrap();
+        let folder = object.parent().unwrap();
+        let folder = if whole {
+            folder.parent().unwrap()
+        } else {
+            folder
+        };
+        let outside = registry.builder().path("outside");
+        std::fs::rename(folder, &outside).unwrap();
+        symlink(&outside, folder).unwrap();
+        let answer = registry.get(format!("/v2/app/blobs/{digest}")).send_any();
+        assert!(answer.status >= 400, "{answer:?}");
+        if whole {
+            let session = registry.session("app");
+            let answer = registry
+                .patch(session)
+                .body(noise("more", 5_000))
+                .send_any();
+            assert!(answer.status >= 400, "{answer:?}");
+        }
+        assert_eq!(files_below(&outside), 1);
+        registry.kill_9();
+        let said = registry.builder().refused();
+        assert!(said[0].contains("objects"), "{said:?}");
+        assert_eq!(files_below(&outside), 1);
     }
-    assert_eq!(names_in(&outside), before);
-    registry.kill_9();
-    let said = registry.builder().refused();
-    assert!(said[0].contains("objects"), "{said:?}");
 }
 
-fn names_in(directory: &Path) -> Vec<std::ffi::OsString> {
-    let mut names: Vec<_> =
-        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    names.sort();
-    names
+fn files_below(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { files_below(&path) } else { 1 })
+        .sum()
 }
 
 /// R7: the database.
@@ -326,7 +421,10 @@ fn a_planted_link_in_the_place_of_the_database_is_refused() {
     symlink(&moved, &database).unwrap();
     let before = std::fs::read(&moved).unwrap();
     let said = registry.builder().refused();
-    assert!(said[0].contains("roadstead.db") && said[0].contains("plain file"), "{said:?}");
+    assert!(
+        said[0].contains("roadstead.db") && said[0].contains("plain file"),
+        "{said:?}"
+    );
     assert_eq!(std::fs::read(&moved).unwrap(), before);
     std::fs::remove_file(&database).unwrap();
     std::fs::rename(&moved, &database).unwrap();
@@ -367,10 +465,20 @@ fn a_data_directory_that_everybody_may_write_to_is_refused() {
     mode(0o770);
     let registry = builder.start();
     let warned = registry.wait_for_log("WARN");
-    assert!(registry.log().lines().any(|line| line.contains("WARN") && line.contains("group")), "{warned}");
+    assert!(
+        registry
+            .log()
+            .lines()
+            .any(|line| line.contains("WARN") && line.contains("group")),
+        "{warned}"
+    );
     // What it makes is for its user, and to be read by its group.
     registry.push_blob("app", &noise("mode", 100_000));
-    for path in registry.objects().into_iter().chain([registry.data().join("roadstead.db")]) {
+    for path in registry
+        .objects()
+        .into_iter()
+        .chain([registry.data().join("roadstead.db")])
+    {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o027, 0, "{}: {mode:o}", path.display());
     }
@@ -400,7 +508,9 @@ fn two_hundred_manifests_of_four_mebibytes_at_once_have_bounded_memory() {
             wire.write(&padding[..part]);
             left -= part;
         }
-        wire.answer("PUT").expect(201).expect_header("docker-content-digest", &manifest.digest);
+        wire.answer("PUT")
+            .expect(201)
+            .expect_header("docker-content-digest", &manifest.digest);
     };
     thread::scope(|scope| {
         for _ in 0..200 {
@@ -409,7 +519,14 @@ fn two_hundred_manifests_of_four_mebibytes_at_once_have_bounded_memory() {
     });
     let peak = registry.peak_memory_bytes();
     assert!(peak < 512 << 20, "{} MiB", peak >> 20);
-    assert_eq!(registry.get("/v2/app/manifests/large").send().expect(200).body, manifest.bytes);
+    assert_eq!(
+        registry
+            .get("/v2/app/manifests/large")
+            .send()
+            .expect(200)
+            .body,
+        manifest.bytes
+    );
 }
 
 /// Case 35, with 512 MiB; R2.
@@ -429,7 +546,9 @@ fn a_large_blob_passes_through_little_memory() {
         .send()
         .expect(201);
     let mut wire = Wire::connect(registry.address());
-    wire.write(format!("GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    wire.write(format!(
+        "GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    ));
     let (mut head, mut hash, mut count) = (Vec::new(), Sha256::new(), 0);
     let mut in_body = false;
     loop {
@@ -440,7 +559,9 @@ fn a_large_blob_passes_through_little_memory() {
         let mut body = &bytes[..];
         if !in_body {
             head.extend_from_slice(&bytes);
-            let Some(at) = head.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let Some(at) = head.windows(4).position(|window| window == b"\r\n\r\n") else {
+                continue;
+            };
             in_body = true;
             body = &bytes[bytes.len() - (head.len() - at - 4)..];
         }
@@ -462,7 +583,9 @@ fn with_64_files_it_goes_on_accepting_when_clients_leave() {
         .start();
     let image = Image::new("few files");
     registry.push_image("app", "v1", &image);
-    let clients: Vec<Wire> = (0..500).map(|_| Wire::connect(registry.address())).collect();
+    let clients: Vec<Wire> = (0..500)
+        .map(|_| Wire::connect(registry.address()))
+        .collect();
     let taken = until("it takes no more", SOON, || {
         let taken = registry.sockets();
         thread::park_timeout(Duration::from_millis(300));
@@ -493,7 +616,9 @@ fn with_64_files_idle_clients_make_room() {
         .through(&["prlimit", "--nofile=64:64"])
         .config(json!({ "http": { "limits": { "idletimeout": "1s", "headertimeout": "1s" } } }))
         .start();
-    let _clients: Vec<Wire> = (0..100).map(|_| Wire::connect(registry.address())).collect();
+    let _clients: Vec<Wire> = (0..100)
+        .map(|_| Wire::connect(registry.address()))
+        .collect();
     registry.get("/v2/").send().expect(200);
 }
 
@@ -561,7 +686,8 @@ exec @ARGV or die "exec: $!";
 fn a_socket_from_systemd_takes_the_place_of_the_configured_one() {
     let builder = Builder::new().through(&["perl", "-e", ACTIVATE, "1"]);
     let unused = builder.path("unused.sock");
-    let mut registry = builder.env("REGISTRY_HTTP_NET", "unix")
+    let mut registry = builder
+        .env("REGISTRY_HTTP_NET", "unix")
         .env("REGISTRY_HTTP_ADDR", &unused.display().to_string())
         .start();
     let passed = registry.wait_for_log("passed ");
@@ -573,7 +699,9 @@ fn a_socket_from_systemd_takes_the_place_of_the_configured_one() {
 
 #[test]
 fn more_than_one_socket_from_systemd_is_an_error() {
-    let said = Builder::new().through(&["perl", "-e", ACTIVATE, "2"]).refused();
+    let said = Builder::new()
+        .through(&["perl", "-e", ACTIVATE, "2"])
+        .refused();
     assert!(said[0].contains("2 sockets"), "{said:?}");
 }
 
@@ -581,6 +709,11 @@ fn more_than_one_socket_from_systemd_is_an_error() {
 fn an_address_that_is_taken_stops_the_start() {
     let registry = Registry::start();
     let address = registry.address().to_string();
-    let said = Builder::new().config(json!({ "http": { "addr": address } })).refused();
-    assert!(said[0].contains(&format!("cannot listen at {address}")), "{said:?}");
+    let said = Builder::new()
+        .config(json!({ "http": { "addr": address } }))
+        .refused();
+    assert!(
+        said[0].contains(&format!("cannot listen at {address}")),
+        "{said:?}"
+    );
 }

@@ -26,7 +26,11 @@ fn single_ranges_are_served_clipped_and_refused_as_the_rfc_says() {
             ("0-18446744073709551615", 0, size),
         ] {
             let range = format!("bytes={range}");
-            let answer = registry.get(&target).header("Range", &range).send().expect(206);
+            let answer = registry
+                .get(&target)
+                .header("Range", &range)
+                .send()
+                .expect(206);
             assert_eq!(answer.body, bytes[first..end], "{range}");
             let expected = format!("bytes {first}-{}/{size}", end - 1);
             let answer = answer
@@ -44,7 +48,12 @@ fn a_range_that_no_byte_satisfies_is_416_with_the_size() {
     let registry = Registry::start();
     let digest = registry.push_blob("app", &noise("unsatisfiable", SIZE));
     let target = format!("/v2/app/blobs/{digest}");
-    for range in ["20480-", "50000-60000", "-0", "18446744073709551614-18446744073709551615"] {
+    for range in [
+        "20480-",
+        "50000-60000",
+        "-0",
+        "18446744073709551614-18446744073709551615",
+    ] {
         registry
             .get(&target)
             .header("Range", format!("bytes={range}"))
@@ -52,8 +61,14 @@ fn a_range_that_no_byte_satisfies_is_416_with_the_size() {
             .expect_error(416, "RANGE_INVALID")
             .expect_header("content-range", "bytes */20480");
     }
-    for range in ["99999999999999999999999999-", "0-99999999999999999999999999999"] {
-        let answer = registry.get(&target).header("Range", format!("bytes={range}")).send();
+    for range in [
+        "99999999999999999999999999-",
+        "0-99999999999999999999999999999",
+    ] {
+        let answer = registry
+            .get(&target)
+            .header("Range", format!("bytes={range}"))
+            .send();
         assert!([200, 206, 416].contains(&answer.status), "{answer:?}");
         assert!(answer.body.len() <= SIZE);
     }
@@ -66,7 +81,15 @@ fn a_range_that_cannot_be_read_is_ignored_or_refused() {
     let bytes = noise("unreadable", SIZE);
     let digest = registry.push_blob("app", &bytes);
     let target = format!("/v2/app/blobs/{digest}");
-    for range in ["bytes=500-0", "bytes=abc", "items=0-5", "bytes", "bytes=", "bytes=--5", "bytes=1"] {
+    for range in [
+        "bytes=500-0",
+        "bytes=abc",
+        "items=0-5",
+        "bytes",
+        "bytes=",
+        "bytes=--5",
+        "bytes=1",
+    ] {
         let answer = registry.get(&target).header("Range", range).send();
         assert!([200, 416].contains(&answer.status), "{range}: {answer:?}");
         if answer.status == 200 {
@@ -83,12 +106,17 @@ fn several_ranges_come_in_one_multipart_answer() {
         let bytes = noise("several", size);
         let digest = registry.push_blob("app", &bytes);
         let target = format!("/v2/app/blobs/{digest}");
-        let answer =
-            registry.get(&target).header("Range", "bytes=0-9, 100-199,-5").send().expect(206);
+        let answer = registry
+            .get(&target)
+            .header("Range", "bytes=0-9, 100-199,-5")
+            .send()
+            .expect(206);
         let kind = answer.need("content-type");
-        let boundary = kind.strip_prefix("multipart/byteranges; boundary=").unwrap_or_else(|| {
-            panic!("{answer:?}");
-        });
+        let boundary = kind
+            .strip_prefix("multipart/byteranges; boundary=")
+            .unwrap_or_else(|| {
+                panic!("{answer:?}");
+            });
         assert!(answer.header("content-range").is_none(), "{answer:?}");
         let parts = parts(&answer.body, boundary.trim_matches('"'));
         let expected = [(0, 10), (100, 200), (size - 5, size)];
@@ -97,9 +125,15 @@ fn several_ranges_come_in_one_multipart_answer() {
             assert_eq!(body, &bytes[first..end]);
             let range = format!("content-range: bytes {first}-{}/{size}", end - 1);
             assert!(head.to_lowercase().contains(&range), "{head}");
-            assert!(head.to_lowercase().contains("content-type: application/octet-stream"));
+            assert!(
+                head.to_lowercase()
+                    .contains("content-type: application/octet-stream")
+            );
         }
-        let head = registry.head(&target).header("Range", "bytes=0-9,20-29").send();
+        let head = registry
+            .head(&target)
+            .header("Range", "bytes=0-9,20-29")
+            .send();
         assert!([200, 206].contains(&head.status), "{head:?}");
     }
 }
@@ -111,9 +145,20 @@ fn unsatisfiable_ones_among_several_ranges_are_left_out() {
     let bytes = noise("among", SIZE);
     let digest = registry.push_blob("app", &bytes);
     let target = format!("/v2/app/blobs/{digest}");
-    let answer = registry.get(&target).header("Range", "bytes=0-4,99999-").send().expect(206);
-    assert!(answer.body.windows(5).any(|window| window == &bytes[..5]), "{answer:?}");
-    registry.get(&target).header("Range", "bytes=99999-,88888-").send().expect(416);
+    let answer = registry
+        .get(&target)
+        .header("Range", "bytes=0-4,99999-")
+        .send()
+        .expect(206);
+    assert!(
+        answer.body.windows(5).any(|window| window == &bytes[..5]),
+        "{answer:?}"
+    );
+    registry
+        .get(&target)
+        .header("Range", "bytes=99999-,88888-")
+        .send()
+        .expect(416);
 }
 
 /// Case 39: no amplification.
@@ -124,10 +169,18 @@ fn hundreds_of_ranges_never_amplify() {
     let digest = registry.push_blob("app", &bytes);
     let target = format!("/v2/app/blobs/{digest}");
     let many = |one: &str| format!("bytes={}", vec![one; 900].join(","));
-    for range in [many("0-"), many("0-0"), "bytes=0-,0-,0-,0-,0-,0-".to_owned()] {
+    for range in [
+        many("0-"),
+        many("0-0"),
+        "bytes=0-,0-,0-,0-,0-,0-".to_owned(),
+    ] {
         let answer = registry.get(&target).header("Range", &range).send();
         assert!([200, 206, 416].contains(&answer.status), "{answer:?}");
-        assert!(answer.body.len() <= SIZE + 4_096, "{} bytes", answer.body.len());
+        assert!(
+            answer.body.len() <= SIZE + 4_096,
+            "{} bytes",
+            answer.body.len()
+        );
     }
 }
 
@@ -135,7 +188,10 @@ fn hundreds_of_ranges_never_amplify() {
 fn parts(body: &[u8], boundary: &str) -> Vec<(String, Vec<u8>)> {
     let mark = format!("--{boundary}");
     let find = |from: usize, what: &[u8]| {
-        body[from..].windows(what.len()).position(|window| window == what).map(|at| from + at)
+        body[from..]
+            .windows(what.len())
+            .position(|window| window == what)
+            .map(|at| from + at)
     };
     let mut parts = Vec::new();
     let mut at = find(0, mark.as_bytes()).expect("a first boundary") + mark.len();

@@ -12,7 +12,10 @@ use crate::harness::{
 /// A descriptor with a platform.
 fn on(manifest: &Manifest, architecture: &str) -> Value {
     let mut child = manifest.descriptor();
-    merge(&mut child, &json!({ "platform": { "architecture": architecture, "os": "linux" } }));
+    merge(
+        &mut child,
+        &json!({ "platform": { "architecture": architecture, "os": "linux" } }),
+    );
     child
 }
 
@@ -26,19 +29,27 @@ fn index(children: &[Value]) -> Manifest {
 #[test]
 fn an_image_without_its_blobs_is_refused_and_each_is_named() {
     let registry = Registry::start();
-    let image = Image::of("missing", vec![Blob::layer("one", 10), Blob::layer("two", 20)]);
+    let image = Image::of(
+        "missing",
+        vec![Blob::layer("one", 10), Blob::layer("two", 20)],
+    );
     registry.push_blob("app", &image.layers[0].bytes);
     let answer = registry.put_manifest("app", "v1", &image.manifest);
     let answer = answer.expect_error(400, "MANIFEST_BLOB_UNKNOWN");
     let errors = answer.json()["errors"].as_array().unwrap().clone();
-    let mut named: Vec<&str> = errors.iter().map(|error| error["detail"].as_str().unwrap()).collect();
+    let mut named: Vec<&str> = errors
+        .iter()
+        .map(|error| error["detail"].as_str().unwrap())
+        .collect();
     named.sort_unstable();
     let mut expected = [&*image.config.digest, &*image.layers[1].digest];
     expected.sort_unstable();
     assert_eq!(named, expected);
     // A blob of another repository is as good as none.
     registry.push_blobs_of("other", &image);
-    registry.put_manifest("app", "v1", &image.manifest).expect_error(400, "MANIFEST_BLOB_UNKNOWN");
+    registry
+        .put_manifest("app", "v1", &image.manifest)
+        .expect_error(400, "MANIFEST_BLOB_UNKNOWN");
     registry.get("/v2/app/manifests/v1").send().expect(404);
     registry.push_image("app", "v1", &image);
 }
@@ -49,7 +60,9 @@ fn an_image_without_its_blobs_is_taken_where_references_are_not_checked() {
     let validation = json!({ "validation": { "manifests": { "references": "none" } } });
     let registry = Registry::configured(validation);
     let image = Image::new("sparse image");
-    registry.put_manifest("app", "v1", &image.manifest).expect(201);
+    registry
+        .put_manifest("app", "v1", &image.manifest)
+        .expect(201);
     registry.pull_manifest_and_then_blobs(&image);
 }
 
@@ -74,7 +87,10 @@ fn an_index_without_a_child_is_refused_every_time() {
     for _ in 0..2 {
         let answer = registry.put_manifest("app", "index", &sparse);
         let answer = answer.expect_error(400, "MANIFEST_BLOB_UNKNOWN");
-        assert!(answer.reason().contains(&image.manifest.digest), "{answer:?}");
+        assert!(
+            answer.reason().contains(&image.manifest.digest),
+            "{answer:?}"
+        );
     }
     registry.push_blobs_of("app", &image);
     registry.push_manifest("app", &image.manifest);
@@ -93,7 +109,14 @@ fn a_sparse_index_is_taken_where_the_policy_says_so() {
         for _ in 0..2 {
             registry.put_manifest("app", "index", &sparse).expect(201);
         }
-        assert_eq!(registry.get("/v2/app/manifests/index").send().expect(200).body, sparse.bytes);
+        assert_eq!(
+            registry
+                .get("/v2/app/manifests/index")
+                .send()
+                .expect(200)
+                .body,
+            sparse.bytes
+        );
     }
 }
 
@@ -107,10 +130,18 @@ fn an_index_needs_the_children_of_the_listed_platforms() {
     let (present, absent) = (Image::new("present"), Image::new("absent"));
     registry.push_blobs_of("app", &present);
     registry.push_manifest("app", &present.manifest);
-    let taken = index(&[on(&present.manifest, "amd64"), on(&absent.manifest, "arm64")]);
+    let taken = index(&[
+        on(&present.manifest, "amd64"),
+        on(&absent.manifest, "arm64"),
+    ]);
     registry.put_manifest("app", "taken", &taken).expect(201);
-    let refused = index(&[on(&absent.manifest, "amd64"), on(&present.manifest, "arm64")]);
-    registry.put_manifest("app", "refused", &refused).expect_error(400, "MANIFEST_BLOB_UNKNOWN");
+    let refused = index(&[
+        on(&absent.manifest, "amd64"),
+        on(&present.manifest, "arm64"),
+    ]);
+    registry
+        .put_manifest("app", "refused", &refused)
+        .expect_error(400, "MANIFEST_BLOB_UNKNOWN");
     // A child without a platform is of none that is listed.
     let bare = index(&[absent.manifest.descriptor()]);
     registry.put_manifest("app", "bare", &bare).expect(201);
@@ -143,15 +174,24 @@ fn deep_and_wide_indexes_cost_no_more_than_they_have_nodes() {
             registry.push_manifest("app", manifest);
         }
     }
-    registry.put_manifest("app", "diamond", &level[0]).expect(201);
+    registry
+        .put_manifest("app", "diamond", &level[0])
+        .expect(201);
     let begin = Instant::now();
     assert_eq!(registry.tags("app"), ["diamond", "image"]);
     let referrers = format!("/v2/app/referrers/{}", level[0].digest);
     registry.get(referrers).send().expect(200);
-    registry.delete("/v2/app/manifests/diamond").send().expect(202);
+    registry
+        .delete("/v2/app/manifests/diamond")
+        .send()
+        .expect(202);
     let target = format!("/v2/app/manifests/{}", level[0].digest);
     registry.delete(target).send().expect(202);
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 /// An image with one foreign layer of this URL.
@@ -174,11 +214,19 @@ fn the_url_of_a_foreign_layer_is_stored_and_never_fetched() {
     let registry = Registry::configured(json!({ "validation": { "manifests": { "urls": {
         "allow": ["^http://127\\.0\\.0\\.1", "^http://169\\.254\\.169\\.254/"],
     } } } }));
-    for (tag, url) in [("local", &*url), ("metadata", "http://169.254.169.254/latest/meta-data")] {
+    for (tag, url) in [
+        ("local", &*url),
+        ("metadata", "http://169.254.169.254/latest/meta-data"),
+    ] {
         let image = foreign(tag, FOREIGN, url);
         registry.push_blobs_of("app", &image);
-        registry.put_manifest("app", tag, &image.manifest).expect(201);
-        let got = registry.get(format!("/v2/app/manifests/{tag}")).send().expect(200);
+        registry
+            .put_manifest("app", tag, &image.manifest)
+            .expect(201);
+        let got = registry
+            .get(format!("/v2/app/manifests/{tag}"))
+            .send()
+            .expect(200);
         assert_eq!(got.body, image.manifest.bytes);
     }
     let connection = listener.accept().expect_err("nobody connects");
@@ -191,9 +239,18 @@ fn the_urls_of_foreign_layers_follow_the_configuration() {
     let url = "https://example.com/layer";
     for (validation, accepted) in [
         (json!({}), vec![]),
-        (json!({ "disabled": true }), vec![url, "ftp://example.com/x"]),
-        (json!({ "manifests": { "urls": { "allow": ["^https://example\\.com/"] } } }), vec![url]),
-        (json!({ "manifests": { "urls": { "deny": ["^https://evil\\.com/"] } } }), vec![url]),
+        (
+            json!({ "disabled": true }),
+            vec![url, "ftp://example.com/x"],
+        ),
+        (
+            json!({ "manifests": { "urls": { "allow": ["^https://example\\.com/"] } } }),
+            vec![url],
+        ),
+        (
+            json!({ "manifests": { "urls": { "deny": ["^https://evil\\.com/"] } } }),
+            vec![url],
+        ),
     ] {
         let registry = Registry::configured(json!({ "validation": validation }));
         registry.push_blobs_of("app", &Image::new("urls"));
@@ -221,7 +278,9 @@ fn a_docker_list_needs_its_children_too() {
     let document = json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST,
         "manifests": [on(&image.manifest, "amd64")] });
     let list = Manifest::new(DOCKER_LIST, &document);
-    registry.put_manifest("app", "list", &list).expect_error(400, "MANIFEST_BLOB_UNKNOWN");
+    registry
+        .put_manifest("app", "list", &list)
+        .expect_error(400, "MANIFEST_BLOB_UNKNOWN");
     registry.push_blobs_of("app", &image);
     registry.push_manifest("app", &image.manifest);
     registry.put_manifest("app", "list", &list).expect(201);

@@ -19,17 +19,26 @@ fn artifact(seed: &str, artifact_type: &str, subject: &Manifest) -> Image {
 }
 
 fn referrers(registry: &Registry, digest: &str, query: &str) -> Answer {
-    let answer = registry.get(format!("/v2/app/referrers/{digest}{query}")).send().expect(200);
+    let answer = registry
+        .get(format!("/v2/app/referrers/{digest}{query}"))
+        .send()
+        .expect(200);
     let answer = answer.expect_header("content-type", OCI_INDEX);
     let document = answer.json();
-    assert_eq!((&document["schemaVersion"], &document["mediaType"]), (&json!(2), &json!(OCI_INDEX)));
+    assert_eq!(
+        (&document["schemaVersion"], &document["mediaType"]),
+        (&json!(2), &json!(OCI_INDEX))
+    );
     answer
 }
 
 fn digests(answer: &Answer) -> Vec<String> {
     let document = answer.json();
     let named = document["manifests"].as_array().unwrap();
-    named.iter().map(|entry| entry["digest"].as_str().unwrap().to_owned()).collect()
+    named
+        .iter()
+        .map(|entry| entry["digest"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
@@ -54,7 +63,10 @@ fn a_referrer_is_listed_with_its_type_and_annotations() {
     expected["annotations"] = json!({ "org.example.seed": "sbom" });
     assert_eq!(answer.json()["manifests"], json!([expected]));
     assert!(answer.header("oci-filters-applied").is_none(), "{answer:?}");
-    registry.delete(format!("/v2/app/manifests/{}", sbom.manifest.digest)).send().expect(202);
+    registry
+        .delete(format!("/v2/app/manifests/{}", sbom.manifest.digest))
+        .send()
+        .expect(202);
     assert!(digests(&referrers(&registry, &subject.manifest.digest, "")).is_empty());
 }
 
@@ -77,7 +89,10 @@ fn an_image_without_artifact_type_is_listed_by_its_configs_type() {
         .iter()
         .map(|entry| (&entry["digest"], &entry["artifactType"]))
         .collect();
-    assert!(listed.contains(&(&json!(plain.manifest.digest), &json!(plain.config.media_type))));
+    assert!(listed.contains(&(
+        &json!(plain.manifest.digest),
+        &json!(plain.config.media_type)
+    )));
     assert!(listed.contains(&(&json!(index.digest), &json!(SIGNATURE))));
 }
 
@@ -91,7 +106,10 @@ fn the_list_is_filtered_by_artifact_type() {
         registry.push_manifest("app", &artifact.manifest);
     }
     for (kind, count) in [(SBOM, 2), (SIGNATURE, 1), ("application/other+json", 0)] {
-        for encoded in [kind.to_owned(), kind.replace('/', "%2F").replace('+', "%2B")] {
+        for encoded in [
+            kind.to_owned(),
+            kind.replace('/', "%2F").replace('+', "%2B"),
+        ] {
             let query = format!("?artifactType={encoded}");
             let answer = referrers(&registry, &subject.digest, &query);
             assert_eq!(digests(&answer).len(), count, "{query}");
@@ -112,11 +130,23 @@ fn a_subject_need_not_be_there() {
         .expect(201)
         .expect_header("oci-subject", &subject.manifest.digest);
     let expected = [early.manifest.digest];
-    assert_eq!(digests(&referrers(&registry, &subject.manifest.digest, "")), expected);
+    assert_eq!(
+        digests(&referrers(&registry, &subject.manifest.digest, "")),
+        expected
+    );
     registry.push_image("app", "late", &subject);
-    assert_eq!(digests(&referrers(&registry, &subject.manifest.digest, "")), expected);
-    registry.delete(format!("/v2/app/manifests/{}", subject.manifest.digest)).send().expect(202);
-    assert_eq!(digests(&referrers(&registry, &subject.manifest.digest, "")), expected);
+    assert_eq!(
+        digests(&referrers(&registry, &subject.manifest.digest, "")),
+        expected
+    );
+    registry
+        .delete(format!("/v2/app/manifests/{}", subject.manifest.digest))
+        .send()
+        .expect(202);
+    assert_eq!(
+        digests(&referrers(&registry, &subject.manifest.digest, "")),
+        expected
+    );
 }
 
 /// Case 57: by digest no cycle can be made, but a referrer of a referrer can, and a fallback tag can
@@ -134,7 +164,10 @@ fn chains_and_cycles_of_referrers_end() {
     let of = |manifest: &Manifest| digests(&referrers(&registry, &manifest.digest, ""));
     assert_eq!(of(&first.manifest), [second.manifest.digest.clone()]);
     assert_eq!(of(&second.manifest), [first.manifest.digest.clone()]);
-    registry.delete(format!("/v2/app/manifests/{}", first.manifest.digest)).send().expect(202);
+    registry
+        .delete(format!("/v2/app/manifests/{}", first.manifest.digest))
+        .send()
+        .expect(202);
     assert_eq!(of(&first.manifest), [second.manifest.digest.clone()]);
 }
 
@@ -176,9 +209,15 @@ fn thousands_of_referrers_come_in_pages() {
     let base = Image::new("base");
     registry.push_blobs_of("app", &base);
     let make = |number: usize| {
-        let kind = if number.is_multiple_of(4) { SBOM } else { SIGNATURE };
-        base.manifest.with(&json!({ "artifactType": kind, "subject": subject.descriptor(),
-            "annotations": { "number": number.to_string() } }))
+        let kind = if number.is_multiple_of(4) {
+            SBOM
+        } else {
+            SIGNATURE
+        };
+        base.manifest.with(
+            &json!({ "artifactType": kind, "subject": subject.descriptor(),
+            "annotations": { "number": number.to_string() } }),
+        )
     };
     let total = 5_000;
     let push = &|worker: usize| {
@@ -190,10 +229,18 @@ fn thousands_of_referrers_come_in_pages() {
         .collect::<Vec<String>>()
     };
     let pushed: Vec<String> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..10).map(|worker| scope.spawn(move || push(worker))).collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        let workers: Vec<_> = (0..10)
+            .map(|worker| scope.spawn(move || push(worker)))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
     });
-    for (query, count) in [("", total), ("?artifactType=application/vnd.example.sbom.v1", total / 4)] {
+    for (query, count) in [
+        ("", total),
+        ("?artifactType=application/vnd.example.sbom.v1", total / 4),
+    ] {
         let mut listed = Vec::new();
         let mut next = Some(format!("/v2/app/referrers/{}{query}", subject.digest));
         while let Some(target) = next {
@@ -201,7 +248,10 @@ fn thousands_of_referrers_come_in_pages() {
             assert!(answer.body.len() < 5 << 20);
             let page = digests(&answer);
             assert!((1..=1_000).contains(&page.len()), "{}", page.len());
-            assert_eq!(answer.header("oci-filters-applied").is_some(), !query.is_empty());
+            assert_eq!(
+                answer.header("oci-filters-applied").is_some(),
+                !query.is_empty()
+            );
             listed.extend(page);
             next = answer.next();
         }
@@ -218,7 +268,11 @@ fn an_unknown_subject_has_an_empty_list_and_a_malformed_one_is_refused() {
     let registry = Registry::start();
     for repository in ["app", "never"] {
         let target = format!("/v2/{repository}/referrers/{}", sha256(b"unknown"));
-        let answer = registry.get(target).send().expect(200).expect_header("content-type", OCI_INDEX);
+        let answer = registry
+            .get(target)
+            .send()
+            .expect(200)
+            .expect_header("content-type", OCI_INDEX);
         assert_eq!(answer.json()["manifests"], json!([]));
         assert!(answer.next().is_none());
     }

@@ -19,10 +19,18 @@ fn a_blob_is_pushed_in_chunks_with_content_range() {
         answer.need("docker-upload-uuid");
         location = answer.need("location").to_owned();
     }
-    let status = registry.get(&location).send().expect(204).expect_header("range", "0-19999");
+    let status = registry
+        .get(&location)
+        .send()
+        .expect(204)
+        .expect_header("range", "0-19999");
     status.need("docker-upload-uuid");
     location = status.need("location").to_owned();
-    registry.head(&location).send().expect(204).expect_header("range", "0-19999");
+    registry
+        .head(&location)
+        .send()
+        .expect(204)
+        .expect_header("range", "0-19999");
     let digest = sha256(&bytes);
     registry
         .put(format!("{location}?digest={digest}"))
@@ -39,19 +47,47 @@ fn a_blob_is_pushed_in_chunks_with_content_range() {
 fn a_chunk_out_of_order_is_416_with_where_to_go_on() {
     let registry = Registry::start();
     let session = registry.session("app");
-    let early = registry.patch(&session).header("Content-Range", "10-19").body([0; 10]).send();
+    let early = registry
+        .patch(&session)
+        .header("Content-Range", "10-19")
+        .body([0; 10])
+        .send();
     check_out_of_order(&early.expect(416), &session, "0-0");
-    registry.patch(&session).header("Content-Range", "0-9").body([1; 10]).send().expect(202);
+    registry
+        .patch(&session)
+        .header("Content-Range", "0-9")
+        .body([1; 10])
+        .send()
+        .expect(202);
     for range in ["0-9", "5-14", "11-20", "20-29"] {
-        let answer = registry.patch(&session).header("Content-Range", range).body([0; 10]).send();
+        let answer = registry
+            .patch(&session)
+            .header("Content-Range", range)
+            .body([0; 10])
+            .send();
         check_out_of_order(&answer.expect(416), &session, "0-9");
         let put = format!("{session}?digest={}", sha256(&[1; 20]));
-        let answer = registry.put(put).header("Content-Range", range).body([0; 10]).send();
+        let answer = registry
+            .put(put)
+            .header("Content-Range", range)
+            .body([0; 10])
+            .send();
         check_out_of_order(&answer.expect(416), &session, "0-9");
     }
-    registry.get(&session).send().expect(204).expect_header("range", "0-9");
-    registry.patch(&session).header("Content-Range", "10-19").body([1; 10]).send().expect(202);
-    registry.close_upload(&session, &sha256(&[1; 20]), b"").expect(201);
+    registry
+        .get(&session)
+        .send()
+        .expect(204)
+        .expect_header("range", "0-9");
+    registry
+        .patch(&session)
+        .header("Content-Range", "10-19")
+        .body([1; 10])
+        .send()
+        .expect(202);
+    registry
+        .close_upload(&session, &sha256(&[1; 20]), b"")
+        .expect(201);
 }
 
 fn check_out_of_order(answer: &crate::harness::Answer, session: &str, range: &str) {
@@ -79,11 +115,21 @@ fn a_content_range_that_cannot_be_read_changes_nothing() {
         "bytes 0-4/3",
     ];
     for range in bad {
-        let answer = registry.patch(&session).header("Content-Range", range).body(b"12345").send();
+        let answer = registry
+            .patch(&session)
+            .header("Content-Range", range)
+            .body(b"12345")
+            .send();
         assert!([400, 416].contains(&answer.status), "{range}: {answer:?}");
     }
-    registry.get(&session).send().expect(204).expect_header("range", "0-0");
-    registry.close_upload(&session, &sha256(b"12345"), b"12345").expect(201);
+    registry
+        .get(&session)
+        .send()
+        .expect(204)
+        .expect_header("range", "0-0");
+    registry
+        .close_upload(&session, &sha256(b"12345"), b"12345")
+        .expect(201);
 }
 
 /// Case 26.
@@ -92,17 +138,36 @@ fn a_chunk_of_another_length_than_its_range_is_refused() {
     let registry = Registry::start();
     for body in [&b"1234"[..], b"123456"] {
         let session = registry.session("app");
-        let answer = registry.patch(&session).header("Content-Range", "0-4").body(body).send();
+        let answer = registry
+            .patch(&session)
+            .header("Content-Range", "0-4")
+            .body(body)
+            .send();
         assert!([400, 416].contains(&answer.status), "{answer:?}");
-        registry.get(&session).send().expect(204).expect_header("range", "0-0");
-        let answer = registry.patch(&session).header("Content-Range", "0-4").chunked(&[body]).send();
+        registry
+            .get(&session)
+            .send()
+            .expect(204)
+            .expect_header("range", "0-0");
+        let answer = registry
+            .patch(&session)
+            .header("Content-Range", "0-4")
+            .chunked(&[body])
+            .send();
         assert!([400, 416].contains(&answer.status), "{answer:?}");
         // Whatever was kept of it, the status says the truth: going on from there works.
-        let range = registry.get(&session).send().expect(204).need("range").to_owned();
+        let range = registry
+            .get(&session)
+            .send()
+            .expect(204)
+            .need("range")
+            .to_owned();
         let received = if range == "0-0" { 0 } else { body.len().min(5) };
         let rest = &b"12345"[received.min(5)..];
         if range == "0-0" || received == 4 {
-            registry.close_upload(&session, &sha256(b"12345"), rest).expect(201);
+            registry
+                .close_upload(&session, &sha256(b"12345"), rest)
+                .expect(201);
         }
     }
 }
@@ -116,7 +181,9 @@ fn a_streamed_patch_needs_no_content_range() {
     let parts: Vec<&[u8]> = bytes.chunks(7_001).collect();
     let answer = registry.patch(&session).chunked(&parts).send().expect(202);
     let answer = answer.expect_header("range", "0-149999");
-    registry.close_upload(answer.need("location"), &sha256(&bytes), b"").expect(201);
+    registry
+        .close_upload(answer.need("location"), &sha256(&bytes), b"")
+        .expect(201);
     assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
 }
 
@@ -126,9 +193,16 @@ fn patches_without_a_range_append() {
     let registry = Registry::start();
     let session = registry.session("app");
     for (body, range) in [("abc", "0-2"), ("", "0-2"), ("def", "0-5")] {
-        registry.patch(&session).body(body).send().expect(202).expect_header("range", range);
+        registry
+            .patch(&session)
+            .body(body)
+            .send()
+            .expect(202)
+            .expect_header("range", range);
     }
-    registry.close_upload(&session, &sha256(b"abcdefghi"), b"ghi").expect(201);
+    registry
+        .close_upload(&session, &sha256(b"abcdefghi"), b"ghi")
+        .expect(201);
 }
 
 /// Case 29.
@@ -136,19 +210,37 @@ fn patches_without_a_range_append() {
 fn a_session_that_ended_is_unknown() {
     let registry = Registry::start();
     let finished = registry.session("app");
-    registry.close_upload(&finished, &sha256(b"done"), b"done").expect(201);
+    registry
+        .close_upload(&finished, &sha256(b"done"), b"done")
+        .expect(201);
     let cancelled = registry.session("app");
-    registry.patch(&cancelled).body(noise("cancelled", 50_000)).send().expect(202);
+    registry
+        .patch(&cancelled)
+        .body(noise("cancelled", 50_000))
+        .send()
+        .expect(202);
     registry.delete(&cancelled).send().expect(204);
     for session in [&finished, &cancelled] {
-        registry.patch(session).body(b"x").send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-        registry.get(session).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-        registry.delete(session).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        registry
+            .patch(session)
+            .body(b"x")
+            .send()
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        registry
+            .get(session)
+            .send()
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        registry
+            .delete(session)
+            .send()
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
         registry
             .close_upload(session, &sha256(b"x"), b"x")
             .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     }
-    until("the bytes are gone", SOON, || (registry.object_bytes() == 0).then_some(()));
+    until("the bytes are gone", SOON, || {
+        (registry.object_bytes() == 0).then_some(())
+    });
 }
 
 /// Case 30, the half that needs no other user.
@@ -157,11 +249,25 @@ fn a_session_belongs_to_its_repository() {
     let registry = Registry::start();
     let session = registry.session("one");
     let foreign = session.replace("/v2/one/", "/v2/two/");
-    registry.get(&foreign).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    registry.patch(&foreign).body(b"x").send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    registry.delete(&foreign).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    registry.close_upload(&foreign, &sha256(b"x"), b"x").expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-    registry.close_upload(&session, &sha256(b"x"), b"x").expect(201);
+    registry
+        .get(&foreign)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    registry
+        .patch(&foreign)
+        .body(b"x")
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    registry
+        .delete(&foreign)
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    registry
+        .close_upload(&foreign, &sha256(b"x"), b"x")
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    registry
+        .close_upload(&session, &sha256(b"x"), b"x")
+        .expect(201);
 }
 
 /// Case 31; sessions hold no state that a client could tamper with but their id.
@@ -179,8 +285,15 @@ fn a_tampered_session_url_is_unknown() {
         "00000000-0000-0000-0000-000000000000".to_owned(),
     ] {
         let target = format!("{base}/{tampered}");
-        registry.get(&target).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-        registry.patch(&target).body(b"x").send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        registry
+            .get(&target)
+            .send()
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        registry
+            .patch(&target)
+            .body(b"x")
+            .send()
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
     }
     for method in ["GET", "PATCH", "PUT", "DELETE"] {
         let answer = registry.request(method, format!("{base}/")).send();
@@ -196,9 +309,14 @@ fn what_came_before_a_broken_connection_is_kept_and_resumed() {
     for chunked in [false, true] {
         let session = registry.session("app");
         let mut wire = Wire::connect(registry.address());
-        let framing =
-            if chunked { "Transfer-Encoding: chunked" } else { "Content-Length: 1000000" };
-        wire.write(format!("PATCH {session} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"));
+        let framing = if chunked {
+            "Transfer-Encoding: chunked"
+        } else {
+            "Content-Length: 1000000"
+        };
+        wire.write(format!(
+            "PATCH {session} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
+        ));
         if chunked {
             wire.write("7a120\r\n");
         }
@@ -219,7 +337,9 @@ fn what_came_before_a_broken_connection_is_kept_and_resumed() {
             .body(&bytes[received..])
             .send()
             .expect(202);
-        registry.close_upload(answer.need("location"), &sha256(&bytes), b"").expect(201);
+        registry
+            .close_upload(answer.need("location"), &sha256(&bytes), b"")
+            .expect(201);
         assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
     }
 }

@@ -22,12 +22,18 @@ fn check_invalid(registry: &Registry, manifests: &[Manifest]) {
     for manifest in manifests {
         let begin = Instant::now();
         let answer = registry.put_manifest("app", "bad", manifest);
-        let text: String =
-            String::from_utf8_lossy(&manifest.bytes).chars().take(200).collect();
+        let text: String = String::from_utf8_lossy(&manifest.bytes)
+            .chars()
+            .take(200)
+            .collect();
         assert_eq!(answer.status, 400, "{text}: {answer:?}");
         assert_eq!(answer.code(), "MANIFEST_INVALID", "{text}: {answer:?}");
         assert!(!answer.reason().is_empty());
-        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}: {text}", begin.elapsed());
+        assert!(
+            begin.elapsed() < Duration::from_secs(2),
+            "{:?}: {text}",
+            begin.elapsed()
+        );
         registry.get("/v2/app/manifests/bad").send().expect(404);
     }
 }
@@ -37,7 +43,8 @@ fn check_invalid(registry: &Registry, manifests: &[Manifest]) {
 fn duplicate_members_are_refused() {
     let (registry, image) = with_blobs("duplicate");
     let text = String::from_utf8(image.manifest.bytes.clone()).unwrap();
-    let again = |member: &str| Manifest::raw(OCI_IMAGE, text.replacen('{', &format!("{{{member},"), 1));
+    let again =
+        |member: &str| Manifest::raw(OCI_IMAGE, text.replacen('{', &format!("{{{member},"), 1));
     check_invalid(
         &registry,
         &[
@@ -56,7 +63,9 @@ fn duplicate_members_are_refused() {
 fn member_names_are_case_sensitive() {
     let (registry, image) = with_blobs("case");
     let document = image.manifest.document();
-    let renamed = image.manifest.with(&json!({ "layers": null, "Layers": document["layers"] }));
+    let renamed = image
+        .manifest
+        .with(&json!({ "layers": null, "Layers": document["layers"] }));
     check_invalid(&registry, &[renamed]);
     let both = image.manifest.with(&json!({ "Layers": [] }));
     let answer = registry.put_manifest("app", "both", &both);
@@ -98,7 +107,10 @@ fn a_descriptor_has_the_size_of_its_content() {
     );
     let mut config = document["config"].clone();
     config["size"] = json!(1);
-    check_invalid(&registry, &[image.manifest.with(&json!({ "config": config }))]);
+    check_invalid(
+        &registry,
+        &[image.manifest.with(&json!({ "config": config }))],
+    );
     registry.push_manifest("app", &image.manifest);
     let mut child = image.manifest.descriptor();
     child["size"] = json!(1);
@@ -157,9 +169,15 @@ fn an_unknown_or_foreign_type_is_refused() {
         assert!([400, 415].contains(&answer.status), "{kind}: {answer:?}");
     }
     // Parameters are no part of the type.
-    let manifest = Manifest { media_type: format!("{OCI_IMAGE}; charset=utf-8"), ..image.manifest };
+    let manifest = Manifest {
+        media_type: format!("{OCI_IMAGE}; charset=utf-8"),
+        ..image.manifest
+    };
     registry.put_manifest("app", "v1", &manifest).expect(201);
-    registry.get("/v2/app/manifests/v1").send().expect_header("content-type", OCI_IMAGE);
+    registry
+        .get("/v2/app/manifests/v1")
+        .send()
+        .expect_header("content-type", OCI_IMAGE);
 }
 
 /// Case 49: members that belong to another kind, and members that are missing.
@@ -183,7 +201,9 @@ fn a_document_has_the_members_of_its_kind() {
             change(json!({ "annotations": { "a": 1 } })),
             change(json!({ "subject": { "digest": "x" } })),
             change(json!({ "layers": [descriptor("a/b", "sha256:abc", 1)] })),
-            change(json!({ "layers": [descriptor("a/b", "md5:d41d8cd98f00b204e9800998ecf8427e", 1)] })),
+            change(
+                json!({ "layers": [descriptor("a/b", "md5:d41d8cd98f00b204e9800998ecf8427e", 1)] }),
+            ),
         ],
     );
 }
@@ -195,7 +215,10 @@ fn deep_nesting_is_refused_at_once() {
     let deep = |depth: usize| {
         let nested = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let text = String::from_utf8(image.manifest.bytes.clone()).unwrap();
-        Manifest::raw(OCI_IMAGE, text.replacen('{', &format!("{{\"x\":{nested},"), 1))
+        Manifest::raw(
+            OCI_IMAGE,
+            text.replacen('{', &format!("{{\"x\":{nested},"), 1),
+        )
     };
     let objects = format!("{}1{}", "{\"a\":".repeat(200_000), "}".repeat(200_000));
     check_invalid(
@@ -207,7 +230,9 @@ fn deep_nesting_is_refused_at_once() {
             Manifest::raw(OCI_IMAGE, objects),
         ],
     );
-    registry.put_manifest("app", "shallow", &deep(60)).expect(201);
+    registry
+        .put_manifest("app", "shallow", &deep(60))
+        .expect(201);
 }
 
 /// Case 52; R3.
@@ -221,15 +246,19 @@ fn too_many_descriptors_or_annotations_are_refused() {
         empty.trim_end_matches(',')
     );
     let child = descriptor("a/b", &sha256(b"x"), 1);
-    let full = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": vec![child; 30_000] });
-    let annotations: serde_json::Map<String, Value> =
-        (0..1_001).map(|number| (format!("key{number}"), json!(""))).collect();
+    let full =
+        json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": vec![child; 30_000] });
+    let annotations: serde_json::Map<String, Value> = (0..1_001)
+        .map(|number| (format!("key{number}"), json!("")))
+        .collect();
     check_invalid(
         &registry,
         &[
             Manifest::raw(OCI_INDEX, text),
             Manifest::new(OCI_INDEX, &full),
-            image.manifest.with(&json!({ "layers": vec![layer; 10_001] })),
+            image
+                .manifest
+                .with(&json!({ "layers": vec![layer; 10_001] })),
             image.manifest.with(&json!({ "annotations": annotations })),
         ],
     );
@@ -240,9 +269,8 @@ fn too_many_descriptors_or_annotations_are_refused() {
 fn what_is_not_exactly_one_json_document_is_refused() {
     let (registry, image) = with_blobs("not json");
     let bytes = image.manifest.bytes.clone();
-    let around = |before: &[u8], after: &[u8]| {
-        Manifest::raw(OCI_IMAGE, [before, &bytes, after].concat())
-    };
+    let around =
+        |before: &[u8], after: &[u8]| Manifest::raw(OCI_IMAGE, [before, &bytes, after].concat());
     let with_value = |value: &[u8]| {
         let member = [b"{\"annotations\":{\"a\":", value, b"},"].concat();
         Manifest::raw(OCI_IMAGE, [&member, &bytes[1..]].concat())

@@ -12,14 +12,21 @@ fn with_tags(tags: &[&str]) -> (Registry, Image) {
     let image = Image::new("tags");
     registry.push_blobs_of("app", &image);
     for tag in tags {
-        registry.put_manifest("app", tag, &image.manifest).expect(201);
+        registry
+            .put_manifest("app", tag, &image.manifest)
+            .expect(201);
     }
     (registry, image)
 }
 
 fn names(answer: &crate::harness::Answer) -> Vec<String> {
     let page = answer.json();
-    page["tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap().to_owned()).collect()
+    page["tags"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| tag.as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -27,7 +34,10 @@ fn tags_are_listed_in_byte_order() {
     let (registry, _) = with_tags(&["v1", "a", "V2", "0", "_x", "b", "c", "a.b", "a-b"]);
     let answer = registry.get("/v2/app/tags/list").send().expect(200);
     assert_eq!(answer.json()["name"], "app");
-    assert_eq!(names(&answer), ["0", "V2", "_x", "a", "a-b", "a.b", "b", "c", "v1"]);
+    assert_eq!(
+        names(&answer),
+        ["0", "V2", "_x", "a", "a-b", "a.b", "b", "c", "v1"]
+    );
     assert!(answer.header("link").is_none(), "{answer:?}");
     answer.expect_header("content-type", "application/json");
 }
@@ -37,14 +47,26 @@ fn tags_are_listed_in_byte_order() {
 fn a_page_size_that_is_no_number_is_refused_and_zero_is_an_empty_page() {
     let (registry, _) = with_tags(&["a", "b"]);
     for list in ["app/tags/list", "_catalog"] {
-        for n in ["-1", "abc", "9223372036854775808", "100000000000000000000", "1.5", "0x1", "%201"] {
+        for n in [
+            "-1",
+            "abc",
+            "9223372036854775808",
+            "100000000000000000000",
+            "1.5",
+            "0x1",
+            "%201",
+        ] {
             let answer = registry.get(format!("/v2/{list}?n={n}")).send();
             answer.expect_error(400, "PAGINATION_NUMBER_INVALID");
         }
         let twice = registry.get(format!("/v2/{list}?n=1&n=2")).send();
         assert_eq!(twice.status, 400, "{twice:?}");
         let zero = registry.get(format!("/v2/{list}?n=0")).send().expect(200);
-        let member = if list == "_catalog" { "repositories" } else { "tags" };
+        let member = if list == "_catalog" {
+            "repositories"
+        } else {
+            "tags"
+        };
         assert_eq!(zero.json()[member].as_array().unwrap().len(), 0);
         assert!(zero.header("link").is_none(), "{zero:?}");
     }
@@ -56,7 +78,10 @@ fn a_huge_page_size_is_clamped_and_allocates_nothing() {
     let (registry, _) = with_tags(&["a", "b", "c"]);
     let before = registry.peak_memory_bytes();
     for n in ["1000000000", "9223372036854775807"] {
-        let answer = registry.get(format!("/v2/app/tags/list?n={n}")).send().expect(200);
+        let answer = registry
+            .get(format!("/v2/app/tags/list?n={n}"))
+            .send()
+            .expect(200);
         assert_eq!(names(&answer).len(), 3);
         assert!(answer.next().is_none());
         let catalog = registry.get(format!("/v2/_catalog?n={n}")).send();
@@ -78,13 +103,22 @@ fn last_is_a_position_that_need_not_exist() {
         ("last=", vec!["a", "c", "e"]),
         ("last=B", vec!["a", "c", "e"]),
     ] {
-        let answer = registry.get(format!("/v2/app/tags/list?{query}")).send().expect(200);
+        let answer = registry
+            .get(format!("/v2/app/tags/list?{query}"))
+            .send()
+            .expect(200);
         assert_eq!(names(&answer), expected, "{query}");
         assert!(answer.next().is_none(), "{query}: {answer:?}");
     }
     let long = "a".repeat(1 << 20);
-    registry.get(format!("/v2/app/tags/list?last={long}")).send().expect(414);
-    assert_eq!(registry.get("/v2/app/tags/list?last=%ff%fe").send().status, 400);
+    registry
+        .get(format!("/v2/app/tags/list?last={long}"))
+        .send()
+        .expect(414);
+    assert_eq!(
+        registry.get("/v2/app/tags/list?last=%ff%fe").send().status,
+        400
+    );
 }
 
 /// Link only where there is more, relative, and in the form of `distribution`.
@@ -110,12 +144,17 @@ fn pages_are_clamped_to_the_configured_maximum() {
     let image = Image::new("clamped");
     registry.push_blobs_of("app", &image);
     for tag in ["a", "b", "c", "d", "e"] {
-        registry.put_manifest("app", tag, &image.manifest).expect(201);
+        registry
+            .put_manifest("app", tag, &image.manifest)
+            .expect(201);
     }
     let answer = registry.get("/v2/app/tags/list?n=5").send().expect(200);
     assert_eq!(names(&answer), ["a", "b", "c"]);
     assert!(answer.next().is_some());
-    assert_eq!(registry.pages("/v2/app/tags/list?n=1000", "tags"), ["a", "b", "c", "d", "e"]);
+    assert_eq!(
+        registry.pages("/v2/app/tags/list?n=1000", "tags"),
+        ["a", "b", "c", "d", "e"]
+    );
 }
 
 /// A repository that never had a manifest is unknown; one whose tags are gone is empty.
@@ -124,7 +163,10 @@ fn an_unknown_repository_has_no_list_and_an_empty_one_has() {
     let (registry, _) = with_tags(&["only"]);
     registry.push_blob("blobs-only", b"x");
     for name in ["never", "blobs-only"] {
-        registry.get(format!("/v2/{name}/tags/list")).send().expect_error(404, "NAME_UNKNOWN");
+        registry
+            .get(format!("/v2/{name}/tags/list"))
+            .send()
+            .expect_error(404, "NAME_UNKNOWN");
     }
     registry.delete("/v2/app/manifests/only").send().expect(202);
     assert!(names(&registry.get("/v2/app/tags/list").send().expect(200)).is_empty());
@@ -136,7 +178,9 @@ fn paging_while_tags_come_and_go_shows_each_stable_one_once() {
     let registry = Registry::start();
     let image = Image::new("many tags");
     registry.push_blobs_of("app", &image);
-    let stable: Vec<String> = (0..10_000).map(|number| format!("stable-{number:05}")).collect();
+    let stable: Vec<String> = (0..10_000)
+        .map(|number| format!("stable-{number:05}"))
+        .collect();
     for group in stable.chunks(100) {
         push_tagged(&registry, &image.manifest, group).expect(201);
     }
@@ -147,12 +191,18 @@ fn paging_while_tags_come_and_go_shows_each_stable_one_once() {
             while !done.load(Ordering::Relaxed) {
                 number = (number * 7 + 13) % 10_000;
                 let tag = format!("stable-{number:05}-moving");
-                registry.put_manifest("app", &tag, &image.manifest).expect(201);
-                registry.delete(format!("/v2/app/manifests/{tag}")).send().expect(202);
+                registry
+                    .put_manifest("app", &tag, &image.manifest)
+                    .expect(201);
+                registry
+                    .delete(format!("/v2/app/manifests/{tag}"))
+                    .send()
+                    .expect(202);
             }
         });
-        let seen: Vec<Vec<String>> =
-            (0..3).map(|_| registry.pages("/v2/app/tags/list?n=137", "tags")).collect();
+        let seen: Vec<Vec<String>> = (0..3)
+            .map(|_| registry.pages("/v2/app/tags/list?n=137", "tags"))
+            .collect();
         done.store(true, Ordering::Relaxed);
         seen
     });
@@ -202,7 +252,10 @@ fn a_push_with_one_bad_tag_sets_none() {
     let tags = ["good", "-bad", "also-good"].map(str::to_owned);
     assert_eq!(push_tagged(&registry, &image.manifest, &tags).status, 400);
     registry.get("/v2/app/manifests/good").send().expect(404);
-    registry.get(format!("/v2/app/manifests/{}", image.manifest.digest)).send().expect(404);
+    registry
+        .get(format!("/v2/app/manifests/{}", image.manifest.digest))
+        .send()
+        .expect(404);
     let tags: Vec<String> = (0..1_000).map(|number| format!("t{number}")).collect();
     let answer = push_tagged(&registry, &image.manifest, &tags);
     assert!([400, 414].contains(&answer.status), "{answer:?}");

@@ -22,7 +22,10 @@ fn a_blob_is_pushed_by_post_and_put() {
         .expect_header("content-length", "0");
     let id = begun.need("docker-upload-uuid");
     let location = begun.need("location");
-    assert!(location.starts_with("/v2/app/blobs/uploads/") && location.contains(id), "{begun:?}");
+    assert!(
+        location.starts_with("/v2/app/blobs/uploads/") && location.contains(id),
+        "{begun:?}"
+    );
     let location = format!("/v2/app/blobs/{digest}");
     registry
         .close_upload(begun.need("location"), &digest, &bytes)
@@ -41,13 +44,23 @@ fn a_wrong_digest_ends_the_session_and_frees_its_bytes() {
         let bytes = noise("wrong digest", length);
         let wrong = sha256(b"something else");
         let session = registry.session("app");
-        registry.close_upload(&session, &wrong, &bytes).expect_error(400, "DIGEST_INVALID");
+        registry
+            .close_upload(&session, &wrong, &bytes)
+            .expect_error(400, "DIGEST_INVALID");
         assert!(!registry.has_blob("app", &wrong));
         assert!(!registry.has_blob("app", &sha256(&bytes)));
-        registry.get(&session).send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
-        until("the bytes are gone", SOON, || (registry.object_bytes() == 0).then_some(()));
+        registry
+            .get(&session)
+            .send()
+            .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+        until("the bytes are gone", SOON, || {
+            (registry.object_bytes() == 0).then_some(())
+        });
         registry.push_blob(&format!("again{length}"), &bytes);
-        registry.delete(format!("/v2/again{length}/blobs/{}", sha256(&bytes))).send().expect(202);
+        registry
+            .delete(format!("/v2/again{length}/blobs/{}", sha256(&bytes)))
+            .send()
+            .expect(202);
         if length > 100_000 {
             break;
         }
@@ -74,10 +87,20 @@ fn a_blob_is_pushed_by_one_post_with_its_digest() {
     let bytes = noise("wrong single post", 5_000);
     let wrong = sha256(b"another");
     let target = format!("/v2/app/blobs/uploads/?digest={wrong}");
-    registry.post(&target).body(&bytes).send().expect_error(400, "DIGEST_INVALID");
-    registry.post(&target).send().expect_error(400, "DIGEST_INVALID");
+    registry
+        .post(&target)
+        .body(&bytes)
+        .send()
+        .expect_error(400, "DIGEST_INVALID");
+    registry
+        .post(&target)
+        .send()
+        .expect_error(400, "DIGEST_INVALID");
     let empty = sha256(b"");
-    registry.post(format!("/v2/app/blobs/uploads/?digest={empty}")).send().expect(201);
+    registry
+        .post(format!("/v2/app/blobs/uploads/?digest={empty}"))
+        .send()
+        .expect(201);
     assert!(!registry.has_blob("app", &wrong));
 }
 
@@ -97,7 +120,11 @@ fn a_session_has_one_writer_at_a_time() {
     ));
     // The server asks for the body: it has begun to read, so it holds the session.
     let go_on = writer.read_some(1024).unwrap();
-    assert!(go_on.starts_with(b"HTTP/1.1 100"), "{}", String::from_utf8_lossy(&go_on));
+    assert!(
+        go_on.starts_with(b"HTTP/1.1 100"),
+        "{}",
+        String::from_utf8_lossy(&go_on)
+    );
     writer.write(&first[..100_000]);
     let refused = until("the second writer is refused", SOON, || {
         let answer = registry.patch(&session).body(b"").send();
@@ -106,7 +133,9 @@ fn a_session_has_one_writer_at_a_time() {
     assert!([409, 416].contains(&refused.status), "{refused:?}");
     writer.write(&first[100_000..]);
     assert_eq!(writer.answer("PATCH").expect(202).need("range"), "0-199999");
-    registry.close_upload(&session, &sha256(&bytes), second).expect(201);
+    registry
+        .close_upload(&session, &sha256(&bytes), second)
+        .expect(201);
     assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
 }
 
@@ -118,14 +147,33 @@ fn racing_writers_never_mix_their_bytes() {
         let session = registry.session("race");
         let bytes = noise(&format!("race {round}"), 50_000);
         let statuses: Vec<u16> = thread::scope(|scope| {
-            let push = || registry.patch(&session).header("Content-Range", "0-49999").body(&bytes).send();
+            let push = || {
+                registry
+                    .patch(&session)
+                    .header("Content-Range", "0-49999")
+                    .body(&bytes)
+                    .send()
+            };
             let both = [scope.spawn(push), scope.spawn(push)];
-            both.into_iter().map(|writer| writer.join().unwrap().status).collect()
+            both.into_iter()
+                .map(|writer| writer.join().unwrap().status)
+                .collect()
         });
         assert!(statuses.contains(&202), "{statuses:?}");
-        assert!(statuses.iter().all(|status| [202, 409, 416].contains(status)), "{statuses:?}");
-        assert_eq!(statuses.iter().filter(|status| **status == 202).count(), 1, "{statuses:?}");
-        registry.close_upload(&session, &sha256(&bytes), b"").expect(201);
+        assert!(
+            statuses
+                .iter()
+                .all(|status| [202, 409, 416].contains(status)),
+            "{statuses:?}"
+        );
+        assert_eq!(
+            statuses.iter().filter(|status| **status == 202).count(),
+            1,
+            "{statuses:?}"
+        );
+        registry
+            .close_upload(&session, &sha256(&bytes), b"")
+            .expect(201);
     }
 }
 
@@ -134,7 +182,14 @@ fn racing_writers_never_mix_their_bytes() {
 fn upload_ids_cannot_be_guessed() {
     let registry = Registry::start();
     let ids: Vec<String> = (0..200)
-        .map(|_| registry.session("app").rsplit('/').next().unwrap().to_owned())
+        .map(|_| {
+            registry
+                .session("app")
+                .rsplit('/')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     let unique: HashSet<&String> = ids.iter().collect();
     assert_eq!(unique.len(), ids.len());
@@ -152,7 +207,9 @@ fn upload_ids_cannot_be_guessed() {
         if id == ids[0] {
             continue;
         }
-        wire.write(format!("GET /v2/app/blobs/uploads/{id} HTTP/1.1\r\nHost: x\r\n\r\n"));
+        wire.write(format!(
+            "GET /v2/app/blobs/uploads/{id} HTTP/1.1\r\nHost: x\r\n\r\n"
+        ));
         assert_eq!(wire.answer("GET").status, 404);
     }
 }
@@ -176,11 +233,20 @@ fn a_principal_has_at_most_ten_thousand_open_sessions() {
                 })
             })
             .collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
     });
-    assert_eq!(statuses.iter().filter(|status| **status == 202).count(), limit);
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 202).count(),
+        limit
+    );
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 20);
-    let refused = registry.post("/v2/app/blobs/uploads/").send().expect_error(429, "TOOMANYREQUESTS");
+    let refused = registry
+        .post("/v2/app/blobs/uploads/")
+        .send()
+        .expect_error(429, "TOOMANYREQUESTS");
     refused.need("retry-after");
 }
 
@@ -190,13 +256,23 @@ fn an_abandoned_session_expires_and_its_bytes_go() {
     let registry = Registry::configured(json!({ "storage": { "maintenance": { "uploadpurging":
         { "enabled": true, "age": "1s", "interval": "1s", "dryrun": false } } } }));
     let session = registry.session("app");
-    registry.patch(&session).body(noise("abandoned", 100_000)).send().expect(202);
+    registry
+        .patch(&session)
+        .body(noise("abandoned", 100_000))
+        .send()
+        .expect(202);
     assert_eq!(registry.object_bytes(), 100_000);
     until("the session expires", SOON, || {
         (registry.get(&session).send().status == 404).then_some(())
     });
-    until("the bytes are gone", SOON, || (registry.object_bytes() == 0).then_some(()));
-    registry.patch(&session).body(b"x").send().expect_error(404, "BLOB_UPLOAD_UNKNOWN");
+    until("the bytes are gone", SOON, || {
+        (registry.object_bytes() == 0).then_some(())
+    });
+    registry
+        .patch(&session)
+        .body(b"x")
+        .send()
+        .expect_error(404, "BLOB_UPLOAD_UNKNOWN");
 }
 
 /// Case 36.
@@ -205,8 +281,9 @@ fn two_hundred_pushes_of_one_blob_store_it_once() {
     let registry = Registry::start();
     let bytes = noise("the same", 100_000);
     let digest = sha256(&bytes);
-    let sessions: Vec<String> =
-        (0..200).map(|number| registry.session(&format!("app{}", number % 20))).collect();
+    let sessions: Vec<String> = (0..200)
+        .map(|number| registry.session(&format!("app{}", number % 20)))
+        .collect();
     thread::scope(|scope| {
         for session in &sessions {
             scope.spawn(|| registry.close_upload(session, &digest, &bytes).expect(201));
@@ -215,7 +292,9 @@ fn two_hundred_pushes_of_one_blob_store_it_once() {
     for number in 0..20 {
         assert!(registry.has_blob(&format!("app{number}"), &digest));
     }
-    until("one copy is left", SOON, || (registry.object_bytes() == 100_000).then_some(()));
+    until("one copy is left", SOON, || {
+        (registry.object_bytes() == 100_000).then_some(())
+    });
     assert_eq!(registry.pull_blob("app7", &digest), bytes);
 }
 
@@ -224,7 +303,9 @@ fn two_hundred_pushes_of_one_blob_store_it_once() {
 fn content_encoding_is_never_decoded() {
     let registry = Registry::start();
     // A gzip stream of nothing: decoding it would change the bytes.
-    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let gzip = [
+        0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
     let digest = sha256(&gzip);
     let session = registry.session("app");
     let answer = registry
@@ -282,6 +363,10 @@ fn a_slow_body_holds_no_memory_and_others_go_on() {
     for wire in &mut slow {
         let reply = wire.read_all(Duration::from_secs(20));
         assert!(reply.closed);
-        assert!(reply.statuses().iter().all(|status| *status < 500), "{}", reply.text());
+        assert!(
+            reply.statuses().iter().all(|status| *status < 500),
+            "{}",
+            reply.text()
+        );
     }
 }

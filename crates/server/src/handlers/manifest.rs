@@ -1,16 +1,21 @@
 //! `/v2/<name>/manifests/<reference>` (OCI distribution end-3, end-7, end-9).
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use roadstead_oci::{ActionSet, Digest, ErrorCode, MediaType, Reference, RepositoryName, Tag};
-use roadstead_registry::{DockerAccept, ManifestSummary};
+use roadstead_registry::{BodyFailure, DockerAccept, ManifestSummary};
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
 use crate::app::{Answer, App, Call, actions};
 use crate::body::{RequestBody, ResponseBody};
 use crate::conditional::{Validators, Verdict};
 use crate::error::Failure;
 use crate::headers::{CONTENT_DIGEST, OCI_SUBJECT, OCI_TAG, empty, value};
+use crate::room::Room;
 
 pub(crate) async fn handle(
     app: &App,
@@ -70,7 +75,12 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
     let grant = call.caller.grant(name, actions(&call.method))?;
     let tags = wanted_tags(reference, &call)?;
     let content_type = content_type(&call.headers)?;
-    let body = read(call.body, app.settings.manifest_bytes_max).await?;
+    let held = read(
+        call.body,
+        app.settings.manifest_bytes_max,
+        &app.manifest_room,
+    )
+    .await?;
     let pushed = app
         .registry
         .put_manifest(
@@ -78,7 +88,7 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
             reference,
             tags.clone(),
             content_type,
-            body,
+            held.bytes.clone(),
             call.context,
         )
         .await?;
@@ -142,26 +152,58 @@ fn content_type(headers: &HeaderMap) -> Result<Option<MediaType>, Failure> {
     })
 }
 
-/// Reads a body of at most `max` bytes; a longer one is refused as soon as that is known.
-async fn read(mut body: RequestBody, max: usize) -> Result<Bytes, Failure> {
+/// A body in memory, and its share of the room that all of them have.
+struct Held<'a> {
+    bytes: Bytes,
+    _room: Option<SemaphorePermit<'a>>,
+}
+
+/// Reads a body of at most `max` bytes; a longer one is refused as soon as that is known. Small ones
+/// never wait; large ones wait for room, so that many at once do not fill the memory.
+async fn read(mut body: RequestBody, max: usize, room: &Room) -> Result<Held<'_>, Failure> {
     let too_large = || {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::ManifestInvalid)
             .message(format!("a manifest has at most {max} bytes"))
     };
-    let declared = body.content_length().unwrap_or(0);
-    if declared > max as u64 {
-        return Err(too_large());
-    }
-    let mut whole = BytesMut::with_capacity(usize::try_from(declared).unwrap_or(0));
-    while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(roadstead_registry::BodyFailure::from)?;
-        if whole.len() + chunk.len() > max {
+    let declared = match body.content_length().map(usize::try_from) {
+        Some(Ok(declared)) if declared <= max => Some(declared),
+        Some(_) => return Err(too_large()),
+        None => None,
+    };
+    let mut taken = None;
+    let mut whole = BytesMut::with_capacity(declared.unwrap_or(0).min(SMALL_BYTES));
+    // Room is short: who has some must use it, or others would wait for a client that does not.
+    let mut until = Instant::now() + FOREVER;
+    loop {
+        let next = tokio::time::timeout_at(until, body.next()).await;
+        let Some(chunk) = next.map_err(|_| BodyFailure::TooSlow)? else {
+            break;
+        };
+        let chunk = chunk?;
+        let length = whole.len() + chunk.len();
+        if length > max {
             return Err(too_large());
+        }
+        if length > SMALL_BYTES && taken.is_none() {
+            let wanted = declared.unwrap_or(max);
+            taken = room.take(wanted).await;
+            until = Instant::now() + ROOM_TIME;
+            whole.reserve(wanted - whole.len());
         }
         whole.extend_from_slice(&chunk);
     }
-    Ok(whole.freeze())
+    Ok(Held {
+        bytes: whole.freeze(),
+        _room: taken,
+    })
 }
+
+/// For a large manifest to come, once there is room for it.
+const ROOM_TIME: Duration = Duration::from_secs(60);
+/// A body's own least speed ends it long before.
+const FOREVER: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of a manifest that is read without asking for room: more than almost any has.
+const SMALL_BYTES: usize = 64 << 10;
 
 fn docker_accept(headers: &HeaderMap) -> DockerAccept {
     let names = |wanted: &MediaType| {

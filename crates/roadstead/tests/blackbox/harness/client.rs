@@ -53,11 +53,18 @@ enum Body {
 impl Request {
     pub(crate) fn new(address: SocketAddr, method: &str, target: &str) -> Self {
         let (method, target) = (method.to_owned(), target.to_owned());
-        Self { address, method, target, headers: Vec::new(), body: None }
+        Self {
+            address,
+            method,
+            target,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
-        self.headers.push((name.to_owned(), value.as_ref().to_owned()));
+        self.headers
+            .push((name.to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -73,7 +80,9 @@ impl Request {
 
     /// Sends the parts with chunked transfer encoding.
     pub(crate) fn chunked(mut self, parts: &[&[u8]]) -> Self {
-        self.body = Some(Body::Chunked(parts.iter().map(|part| part.to_vec()).collect()));
+        self.body = Some(Body::Chunked(
+            parts.iter().map(|part| part.to_vec()).collect(),
+        ));
         self
     }
 
@@ -93,7 +102,9 @@ impl Request {
     /// As `send`, where a 5xx is what the test is about.
     pub(crate) fn send_any(self) -> Answer {
         let what = format!("{} {}", self.method, shortened(&self.target));
-        let answer = self.exchange().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let answer = self
+            .exchange()
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
         answer.check();
         answer
     }
@@ -114,7 +125,11 @@ impl Request {
 
     fn write(&self, stream: &mut TcpStream) -> std::io::Result<()> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
-        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        if !self
+            .headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+        {
             head.push_str("Host: registry.test\r\n");
         }
         head.push_str("Connection: close\r\n");
@@ -208,8 +223,11 @@ impl Answer {
 
     /// The value of a header that must not be there twice.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut values =
-            self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v);
+        let mut values = self
+            .headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v);
         let value = values.next();
         assert!(values.next().is_none(), "{name} is there twice: {self:?}");
         value.map(String::as_str)
@@ -217,7 +235,8 @@ impl Answer {
 
     /// The value of a header that must be there.
     pub(crate) fn need(&self, name: &str) -> &str {
-        self.header(name).unwrap_or_else(|| panic!("no {name}: {self:?}"))
+        self.header(name)
+            .unwrap_or_else(|| panic!("no {name}: {self:?}"))
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -248,7 +267,10 @@ impl Answer {
 
     /// The code of the first error.
     pub(crate) fn code(&self) -> String {
-        self.json()["errors"][0]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["errors"][0]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// What the first error says to the client: message and detail as one text.
@@ -280,11 +302,17 @@ impl Answer {
         }
         let kind = self.need("content-type");
         assert!(kind.starts_with("application/json"), "{self:?}");
-        let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
+        let errors = self.json()["errors"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         assert!(!errors.is_empty(), "{self:?}");
         for error in errors {
             let code = error["code"].as_str().expect("a code");
-            assert!(CODES.iter().any(|(known, _)| *known == code), "unknown code: {self:?}");
+            assert!(
+                CODES.iter().any(|(known, _)| *known == code),
+                "unknown code: {self:?}"
+            );
             assert!(error["message"].is_string(), "{self:?}");
         }
     }
@@ -297,7 +325,13 @@ impl Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{} {} -> {}", self.method, shortened(&self.target), self.status)?;
+        writeln!(
+            f,
+            "{} {} -> {}",
+            self.method,
+            shortened(&self.target),
+            self.status
+        )?;
         for (name, value) in &self.headers {
             writeln!(f, "    {name}: {value}")?;
         }
@@ -312,7 +346,10 @@ fn shortened(target: &str) -> String {
 
 fn read_head(from: &mut impl Read) -> std::io::Result<(u16, Vec<(String, String)>)> {
     let line = read_line(from)?;
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let status = status.unwrap_or_else(|| panic!("no status line: {line:?}"));
     let mut headers = Vec::new();
     loop {

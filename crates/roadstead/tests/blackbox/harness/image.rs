@@ -20,11 +20,18 @@ pub(crate) struct Blob {
 impl Blob {
     pub(crate) fn new(media_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        Self { digest: sha256(&bytes), media_type: media_type.to_owned(), bytes }
+        Self {
+            digest: sha256(&bytes),
+            media_type: media_type.to_owned(),
+            bytes,
+        }
     }
 
     pub(crate) fn layer(seed: &str, length: usize) -> Self {
-        Self::new("application/vnd.oci.image.layer.v1.tar+gzip", noise(seed, length))
+        Self::new(
+            "application/vnd.oci.image.layer.v1.tar+gzip",
+            noise(seed, length),
+        )
     }
 
     pub(crate) fn descriptor(&self) -> Value {
@@ -52,7 +59,11 @@ impl Manifest {
     /// Any bytes, said to be of this type.
     pub(crate) fn raw(media_type: &str, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
-        Self { media_type: media_type.to_owned(), digest: sha256(&bytes), bytes }
+        Self {
+            media_type: media_type.to_owned(),
+            digest: sha256(&bytes),
+            bytes,
+        }
     }
 
     /// An OCI index that names these manifests.
@@ -105,15 +116,18 @@ impl Image {
         let named: Vec<Value> = layers.iter().map(Blob::descriptor).collect();
         let document = json!({ "schemaVersion": 2, "mediaType": OCI_IMAGE,
             "config": config.descriptor(), "layers": named });
-        Self { config, layers, manifest: Manifest::new(OCI_IMAGE, &document) }
+        Self {
+            config,
+            layers,
+            manifest: Manifest::new(OCI_IMAGE, &document),
+        }
     }
 
     /// The same image as docker writes it.
     pub(crate) fn docker(seed: &str) -> Self {
         let mut image = Self::new(seed);
         image.config.media_type = "application/vnd.docker.container.image.v1+json".to_owned();
-        image.layers[0].media_type =
-            "application/vnd.docker.image.rootfs.diff.tar.gzip".to_owned();
+        image.layers[0].media_type = "application/vnd.docker.image.rootfs.diff.tar.gzip".to_owned();
         let document = json!({ "schemaVersion": 2, "mediaType": DOCKER_IMAGE,
             "config": image.config.descriptor(), "layers": [image.layers[0].descriptor()] });
         image.manifest = Manifest::new(DOCKER_IMAGE, &document);

@@ -12,12 +12,14 @@
 //! - [`Request`] and [`Answer`] are one HTTP/1.1 exchange on a connection of its own. Every answer
 //!   is checked on arrival for what holds always: no 5xx, JSON errors of the known codes under
 //!   `/v2/`, `X-Request-Id`.
+//! - [`Http2`] is a connection of a well-behaved HTTP/2 client, in cleartext or over TLS.
 //! - [`Wire`] is a raw connection, for what no well-behaved client sends.
 //! - [`Image`], [`Manifest`], [`Blob`] and [`noise`] make content, always the same from one seed.
 //! - [`until`] waits for a condition, with a deadline.
 
 mod client;
 mod content;
+mod http2;
 mod image;
 mod push;
 mod raw;
@@ -25,6 +27,7 @@ mod registry;
 
 pub(crate) use client::{Answer, Request};
 pub(crate) use content::{hex, noise, sha256, sha512};
+pub(crate) use http2::{Http2, certificate, over_tls, shake_hands};
 pub(crate) use image::{
     Blob, DOCKER_IMAGE, DOCKER_LIST, Image, Manifest, OCI_IMAGE, OCI_INDEX, descriptor, merge,
 };

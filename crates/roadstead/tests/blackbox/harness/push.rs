@@ -13,13 +13,18 @@ impl Registry {
 
     /// Begins an upload and returns its location.
     pub(crate) fn session(&self, repository: &str) -> String {
-        let answer = self.post(format!("/v2/{repository}/blobs/uploads/")).send().expect(202);
+        let answer = self
+            .post(format!("/v2/{repository}/blobs/uploads/"))
+            .send()
+            .expect(202);
         answer.need("location").to_owned()
     }
 
     /// The closing PUT, with these last bytes.
     pub(crate) fn close_upload(&self, session: &str, digest: &str, bytes: &[u8]) -> Answer {
-        self.put(with_query(session, &format!("digest={digest}"))).body(bytes).send()
+        self.put(with_query(session, &format!("digest={digest}")))
+            .body(bytes)
+            .send()
     }
 
     /// PUTs a manifest under a tag or digest.
@@ -37,7 +42,8 @@ impl Registry {
 
     /// Pushes a manifest under its own digest.
     pub(crate) fn push_manifest(&self, repository: &str, manifest: &Manifest) {
-        self.put_manifest(repository, &manifest.digest, manifest).expect(201);
+        self.put_manifest(repository, &manifest.digest, manifest)
+            .expect(201);
     }
 
     /// Pushes the config and layers of an image.
@@ -72,7 +78,10 @@ impl Registry {
 
     /// The bytes of a blob.
     pub(crate) fn pull_blob(&self, repository: &str, digest: &str) -> Vec<u8> {
-        self.get(format!("/v2/{repository}/blobs/{digest}")).send().expect(200).body
+        self.get(format!("/v2/{repository}/blobs/{digest}"))
+            .send()
+            .expect(200)
+            .body
     }
 
     /// Whether a blob is there.
@@ -94,7 +103,9 @@ impl Registry {
         while let Some(target) = next {
             let answer = self.get(&target).send().expect(200);
             let page = answer.json();
-            let page = page[member].as_array().unwrap_or_else(|| panic!("{answer:?}"));
+            let page = page[member]
+                .as_array()
+                .unwrap_or_else(|| panic!("{answer:?}"));
             names.extend(page.iter().map(|name| name.as_str().unwrap().to_owned()));
             next = answer.next();
         }

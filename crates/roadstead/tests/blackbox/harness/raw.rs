@@ -48,7 +48,8 @@ impl Wire {
 
     /// Reads one answer to a request of this method.
     pub(crate) fn answer(&mut self, method: &str) -> Answer {
-        self.try_answer(method).unwrap_or_else(|error| panic!("no answer to {method}: {error}"))
+        self.try_answer(method)
+            .unwrap_or_else(|error| panic!("no answer to {method}: {error}"))
     }
 
     pub(crate) fn try_answer(&mut self, method: &str) -> std::io::Result<Answer> {
@@ -86,7 +87,10 @@ impl Reply {
     /// The statuses of all answers in what came back.
     pub(crate) fn statuses(&self) -> Vec<u16> {
         let text = String::from_utf8_lossy(&self.bytes);
-        text.split("HTTP/1.").skip(1).filter_map(|rest| rest.get(2..5)?.parse().ok()).collect()
+        text.split("HTTP/1.")
+            .skip(1)
+            .filter_map(|rest| rest.get(2..5)?.parse().ok())
+            .collect()
     }
 
     pub(crate) fn text(&self) -> String {

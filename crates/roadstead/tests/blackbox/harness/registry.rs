@@ -118,7 +118,9 @@ impl Builder {
     /// The command that `start` runs.
     pub(crate) fn command(&self) -> Command {
         let file = self.write_file();
-        let words = file.iter().flat_map(|file| [OsString::from("serve"), file.into()]);
+        let words = file
+            .iter()
+            .flat_map(|file| [OsString::from("serve"), file.into()]);
         self.command_of(words)
     }
 
@@ -130,14 +132,20 @@ impl Builder {
 
     /// Runs the binary with these arguments to its end.
     pub(crate) fn run(&self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Output {
-        self.command_of(arguments.into_iter().map(Into::into)).output().unwrap()
+        self.command_of(arguments.into_iter().map(Into::into))
+            .output()
+            .unwrap()
     }
 
     /// Starts it where it must not start: waits for the end, which must be with status 1, and
     /// returns what it says, without the log.
     pub(crate) fn refused(&self) -> Vec<String> {
         let mut command = self.command();
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Log::default());
         log.follow(child.stdout.take().unwrap());
         let stderr = log.follow(child.stderr.take().unwrap());
@@ -156,7 +164,10 @@ impl Builder {
         stderr.join().unwrap();
         let text = log.text.lock().unwrap().clone();
         assert_eq!(status.code(), Some(1), "{text}");
-        text.lines().filter_map(|line| line.strip_prefix("roadstead: ")).map(str::to_owned).collect()
+        text.lines()
+            .filter_map(|line| line.strip_prefix("roadstead: "))
+            .map(str::to_owned)
+            .collect()
     }
 
     fn write_file(&self) -> Option<PathBuf> {
@@ -175,7 +186,10 @@ impl Builder {
         let binary = binary();
         let mut words = self.wrapper.iter().chain([&binary]);
         let mut command = Command::new(words.next().unwrap());
-        command.args(words).args(arguments).current_dir(self.directory.path());
+        command
+            .args(words)
+            .args(arguments)
+            .current_dir(self.directory.path());
         clean(&mut command);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
@@ -184,7 +198,11 @@ impl Builder {
     /// Starts it and waits until it listens.
     pub(crate) fn start(self) -> Registry {
         let mut command = self.command();
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Log::default());
         log.follow(child.stdout.take().unwrap());
         log.follow(child.stderr.take().unwrap());
@@ -195,7 +213,12 @@ impl Builder {
         } else {
             address_in(&log, &mut child)
         };
-        Registry { child, address, log, builder: self }
+        Registry {
+            child,
+            address,
+            log,
+            builder: self,
+        }
     }
 }
 
@@ -249,7 +272,8 @@ impl Registry {
     }
 
     pub(crate) fn patch(&self, target: impl AsRef<str>) -> Request {
-        self.request("PATCH", target).header("Content-Type", "application/octet-stream")
+        self.request("PATCH", target)
+            .header("Content-Type", "application/octet-stream")
     }
 
     pub(crate) fn delete(&self, target: impl AsRef<str>) -> Request {
@@ -263,7 +287,8 @@ impl Registry {
 
     /// Waits for a line of the log that contains this.
     pub(crate) fn wait_for_log(&self, part: &str) -> String {
-        self.log.wait_for(SOON, |line| line.contains(part).then(|| line.to_owned()))
+        self.log
+            .wait_for(SOON, |line| line.contains(part).then(|| line.to_owned()))
             .unwrap_or_else(|| panic!("no line with {part:?} in the log:\n{}", self.log()))
     }
 
@@ -285,7 +310,9 @@ impl Registry {
 
     /// Waits until the process has ended by itself.
     pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
-        until("the end of the process", SOON, || self.child.try_wait().unwrap())
+        until("the end of the process", SOON, || {
+            self.child.try_wait().unwrap()
+        })
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -310,7 +337,10 @@ impl Registry {
     /// Peak resident memory of the process in bytes.
     pub(crate) fn peak_memory_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("VmHWM");
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .expect("VmHWM");
         let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib << 10
     }
@@ -318,8 +348,10 @@ impl Registry {
     /// Open sockets of the process, those that listen included.
     pub(crate) fn sockets(&self) -> usize {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
-        let target = |file: std::io::Result<std::fs::DirEntry>| std::fs::read_link(file.ok()?.path()).ok();
-        files.filter_map(target)
+        let target =
+            |file: std::io::Result<std::fs::DirEntry>| std::fs::read_link(file.ok()?.path()).ok();
+        files
+            .filter_map(target)
             .filter(|target| target.to_string_lossy().starts_with("socket:"))
             .count()
     }
@@ -328,8 +360,16 @@ impl Registry {
     pub(crate) fn processor_time(&self) -> Duration {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         // The name in parentheses may have spaces; utime and stime are fields 14 and 15.
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap().split_whitespace().collect();
-        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        let fields: Vec<&str> = text
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11..13]
+            .iter()
+            .map(|field| field.parse::<u64>().unwrap())
+            .sum();
         // USER_HZ is 100 on every architecture that Linux has now.
         Duration::from_millis(ticks * 10)
     }
@@ -337,13 +377,17 @@ impl Registry {
     /// Asks the debug server for the health; its address comes from the log.
     pub(crate) fn health(&self) -> Answer {
         let line = self.wait_for_log("debug server: ");
-        let (_, address) = line.rsplit_once(' ').unwrap();
+        let pattern = Regex::new(r"127\.0\.0\.1:[1-9]\d*").unwrap();
+        let address = pattern.find(&line).unwrap_or_else(|| panic!("{line}")).as_str();
         Request::new(address.parse().unwrap(), "GET", "/debug/health").send_any()
     }
 
     /// Bytes that all objects on disk have together.
     pub(crate) fn object_bytes(&self) -> u64 {
-        self.objects().iter().map(|path| std::fs::metadata(path).map_or(0, |file| file.len())).sum()
+        self.objects()
+            .iter()
+            .map(|path| std::fs::metadata(path).map_or(0, |file| file.len()))
+            .sum()
     }
 
     /// The objects on disk.
@@ -364,7 +408,9 @@ impl Drop for Registry {
         if std::thread::panicking() {
             let log = self.log();
             let tail = log.len().saturating_sub(20_000);
-            let tail = (tail..=log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(0);
+            let tail = (tail..=log.len())
+                .find(|at| log.is_char_boundary(*at))
+                .unwrap_or(0);
             eprintln!("---- log of the registry ----\n{}\n----", &log[tail..]);
         }
     }
@@ -427,7 +473,9 @@ fn address_in(log: &Log, child: &mut Child) -> SocketAddr {
     let pattern = Regex::new(r"127\.0\.0\.1:[1-9]\d*").unwrap();
     let look = |line: &str| {
         let relevant = line.contains("listening on") && !line.contains("debug");
-        relevant.then(|| pattern.find(line)?.as_str().parse().ok()).flatten()
+        relevant
+            .then(|| pattern.find(line)?.as_str().parse().ok())
+            .flatten()
     };
     let deadline = Instant::now() + SOON;
     loop {
