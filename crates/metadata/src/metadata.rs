@@ -72,7 +72,8 @@ pub trait Metadata: Send + Sync {
     /// Opens an upload session and makes the repository's row if there is none.
     ///
     /// # Errors
-    /// [`MetadataError::TooManyUploads`]; [`MetadataError::Misuse`] for an id or key used before.
+    /// [`MetadataError::TooManyUploads`]; [`MetadataError::Misuse`] for an id or a key that another
+    /// open session has.
     fn begin_upload(
         &self,
         upload: NewUpload<'_>,

@@ -1,6 +1,10 @@
 //! A connection's bytes with its time budgets: how long it may be idle, how long a request's head
 //! may take, and what is read and thrown away before it is closed.
+//!
+//! The budgets are those of HTTP/1, whose requests follow each other. HTTP/2 has pings and a watch
+//! of its own (`connection.rs`).
 
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::activity::Activity;
-use crate::head::HeadScan;
+use crate::head::Heads;
 use crate::limits::Limits;
 
 /// Which HTTP is spoken.
@@ -29,24 +33,23 @@ pub(crate) struct Paced<S> {
     protocol: Protocol,
     idle_timeout: Duration,
     header_timeout: Duration,
-    first_line_bytes: usize,
     /// Read to tell the protocol, and not yet handed on.
     ahead: Bytes,
+    heads: Heads,
     phase: Phase,
-    scan: HeadScan,
     timer: Pin<Box<Sleep>>,
-    /// The answer to a first line that is too long.
+    /// What is left to send of the answer to a first line that is too long.
     refusal: Bytes,
     lingering: Option<Linger>,
 }
 
-/// Where the connection stands between its requests.
+/// Where the connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Nothing of a next request came.
-    Idle,
-    /// Some of a request's head came.
-    Head,
+    /// Nothing of the request after these so many came.
+    Idle { after: u64 },
+    /// Some of the head of the request after these so many came.
+    Head { after: u64 },
     /// A request is being answered.
     Busy,
     /// Nothing more is read.
@@ -77,10 +80,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             protocol: Protocol::Http1,
             idle_timeout: limits.idle_timeout,
             header_timeout: limits.header_timeout,
-            first_line_bytes: limits.first_line_bytes(),
             ahead: Bytes::new(),
-            phase: Phase::Idle,
-            scan: HeadScan::default(),
+            heads: Heads::new(limits.first_line_bytes()),
+            phase: Phase::Idle { after: 0 },
             timer: Box::pin(tokio::time::sleep(limits.idle_timeout)),
             refusal: Bytes::new(),
             lingering: None,
@@ -96,61 +98,56 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
     }
 
     /// Looks at the first bytes: HTTP/2 by prior knowledge, or HTTP/1.
+    ///
+    /// # Errors
+    /// Those of the stream, and [`io::ErrorKind::TimedOut`].
     pub(crate) async fn sniff(&mut self) -> io::Result<Protocol> {
         let mut ahead = BytesMut::with_capacity(PREFACE.len());
-        let timeout = self.header_timeout;
-        let look = async {
-            while ahead.len() < PREFACE.len() && PREFACE.starts_with(&ahead) {
-                let mut room = (&mut self.stream).take((PREFACE.len() - ahead.len()) as u64);
-                if room.read_buf(&mut ahead).await? == 0 {
-                    break;
+        let mut timeout = self.idle_timeout;
+        while ahead.len() < PREFACE.len() && PREFACE.starts_with(&ahead) {
+            let mut room = (&mut self.stream).take((PREFACE.len() - ahead.len()) as u64);
+            let read = tokio::time::timeout(timeout, room.read_buf(&mut ahead));
+            if read.await.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
+                break;
+            }
+            timeout = self.header_timeout;
+        }
+        self.ahead = ahead.freeze();
+        Ok(if *self.ahead == *PREFACE { Protocol::Http2 } else { Protocol::Http1 })
+    }
+
+    /// Follows what became of the requests.
+    fn follow(&mut self) {
+        let (begun, idle) = (self.activity.begun(), self.activity.is_idle());
+        let phase = match self.phase {
+            Phase::Refused => return,
+            _ if self.protocol == Protocol::Http2 || !idle => Phase::Busy,
+            // A head that came whole and is no request yet still has its budget.
+            _ if begun < self.heads.complete() => Phase::Head { after: begun },
+            _ => {
+                self.heads.resume(begun);
+                if self.heads.is_within_head() {
+                    Phase::Head { after: begun }
+                } else {
+                    Phase::Idle { after: begun }
                 }
             }
-            Ok(())
         };
-        let looked: io::Result<()> = tokio::time::timeout(timeout, look)
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)?;
-        looked?;
-        self.ahead = ahead.freeze();
-        Ok(if *self.ahead == *PREFACE {
-            Protocol::Http2
-        } else {
-            Protocol::Http1
-        })
-    }
-
-    /// Follows what the requests do.
-    fn follow(&mut self) {
-        match (self.phase, self.activity.is_idle()) {
-            (Phase::Busy, true) => self.enter(Phase::Idle, self.idle_timeout),
-            (Phase::Idle | Phase::Head, false) => self.phase = Phase::Busy,
-            _ => {}
+        if phase == self.phase {
+            return;
         }
-    }
-
-    fn enter(&mut self, phase: Phase, timeout: Duration) {
         self.phase = phase;
+        let timeout = match phase {
+            Phase::Idle { .. } => self.idle_timeout,
+            Phase::Head { .. } => self.header_timeout,
+            Phase::Busy | Phase::Refused => return,
+        };
         self.timer.as_mut().reset(Instant::now() + timeout);
-    }
-
-    /// Looks at bytes that belong to a request's head. False: its first line is too long.
-    fn head(&mut self, bytes: &[u8]) -> bool {
-        if self.protocol == Protocol::Http2 {
-            return true;
-        }
-        if self.phase == Phase::Idle {
-            self.scan = HeadScan::default();
-            self.enter(Phase::Head, self.header_timeout);
-        }
-        self.scan.feed(bytes);
-        self.activity.set_two_lengths(self.scan.has_two_lengths());
-        self.scan.first_line_bytes() <= self.first_line_bytes
     }
 
     fn expired(&mut self, cx: &mut Context<'_>) -> bool {
         match self.phase {
-            Phase::Idle | Phase::Head => self.timer.as_mut().poll(cx).is_ready(),
+            Phase::Idle { .. } | Phase::Head { .. } => self.timer.as_mut().poll(cx).is_ready(),
             Phase::Busy | Phase::Refused => false,
         }
     }
@@ -163,6 +160,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
         buf.put_slice(&self.ahead[..length]);
         self.ahead.advance(length);
         Poll::Ready(Ok(()))
+    }
+
+    /// Answers a first line that is too long, and is deaf from then on, as if the client had said
+    /// nothing more.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.refusal.advance(written);
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Whether the client may still be sending what nobody will read.
+    fn is_unfinished(&self) -> bool {
+        self.activity.left_unread()
+            || self.phase == Phase::Refused
+            || self.heads.is_within_head()
+            || self.heads.complete() > self.activity.begun()
     }
 
     /// Reads and throws away until the client closes, or enough is enough.
@@ -195,37 +213,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         this.follow();
-        while !this.refusal.is_empty() {
-            let written = ready!(Pin::new(&mut this.stream).poll_write(cx, &this.refusal))?;
-            this.refusal.advance(written);
-        }
         if this.phase == Phase::Refused {
-            // As if the client had said nothing more.
-            return Poll::Ready(Ok(()));
+            return this.poll_refuse(cx);
         }
         let before = buf.filled().len();
         match this.read_inner(cx, buf) {
-            Poll::Ready(Ok(())) => {
-                let read = buf.filled().len() - before;
-                if read > 0 && this.phase != Phase::Busy {
-                    let start = buf.filled().len() - read;
-                    let fits = this.head(&buf.filled()[start..]);
-                    if !fits {
-                        buf.set_filled(before);
-                        this.phase = Phase::Refused;
-                        this.refusal = Bytes::from_static(TOO_LONG);
-                        this.activity.leave_unread();
-                        return self.poll_read(cx, buf);
-                    }
+            Poll::Ready(Ok(())) if this.protocol == Protocol::Http1 => {
+                if this.heads.look(&buf.filled()[before..]).is_err() {
+                    buf.set_filled(before);
+                    this.phase = Phase::Refused;
+                    this.refusal = Bytes::from_static(TOO_LONG);
+                    return this.poll_refuse(cx);
                 }
+                if let Some(number) = this.heads.ambiguous() {
+                    this.activity.distrust(number);
+                }
+                this.follow();
                 Poll::Ready(Ok(()))
             }
-            Poll::Ready(error) => Poll::Ready(error),
-            Poll::Pending if this.expired(cx) => Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "no request came",
-            ))),
-            Poll::Pending => Poll::Pending,
+            Poll::Pending if this.expired(cx) => {
+                let error = io::Error::new(io::ErrorKind::TimedOut, "no request came in time");
+                Poll::Ready(Err(error))
+            }
+            read => read,
         }
     }
 }
@@ -263,9 +273,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         if self.lingering.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
-        if self.activity.left_unread() {
+        if self.is_unfinished() {
             ready!(self.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The tables as ordered maps, the indexes beside them, and the journal.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 use roadstead_oci::{Digest, MediaType, RepositoryName, Tag};
@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) referrers: HashMap<(RepositoryId, Digest), BTreeSet<Digest>>,
     pub(super) tags: HashMap<RepositoryId, BTreeMap<Tag, Digest>>,
     pub(super) uploads: HashMap<UploadId, UploadRow>,
+    /// The keys of open sessions.
+    pub(super) upload_keys: HashSet<Uuid>,
     pub(super) expiry: BTreeSet<(Timestamp, UploadId)>,
     pub(super) sessions: HashMap<String, u64>,
     pub(super) trash: BTreeMap<Uuid, Trash>,

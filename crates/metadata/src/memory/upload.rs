@@ -28,8 +28,10 @@ impl State {
                 limit: new.sessions_max,
             });
         }
-        if self.uploads.contains_key(&new.id) {
-            return Err(MetadataError::Misuse("an upload's id was used before"));
+        if self.uploads.contains_key(&new.id) || self.upload_keys.contains(&new.key) {
+            return Err(MetadataError::Misuse(
+                "another open upload has that id or that key",
+            ));
         }
         let origin = Origin {
             actor: new.principal.to_owned(),
@@ -38,6 +40,7 @@ impl State {
         let repository = self.ensure_repository(moment, new.repository, &origin);
         *self.sessions.entry(new.principal.to_owned()).or_default() += 1;
         self.expiry.insert((new.expires_at, new.id));
+        self.upload_keys.insert(new.key);
         let row = UploadRow {
             id: new.id,
             key: new.key,
@@ -96,6 +99,7 @@ impl State {
     pub(super) fn end_upload(&mut self, id: UploadId) -> Option<UploadRow> {
         let row = self.uploads.remove(&id)?;
         self.expiry.remove(&(row.expires_at, id));
+        self.upload_keys.remove(&row.key);
         if let Some(open) = self.sessions.get_mut(&row.principal) {
             *open -= 1;
             if *open == 0 {

@@ -115,10 +115,10 @@ pub(super) struct Found {
     pub(super) id: i64,
     pub(super) size_bytes: u64,
     lease_until: Timestamp,
-    missing: bool,
+    pub(super) missing: bool,
 }
 
-fn find(
+pub(super) fn find(
     connection: &Connection,
     repository: RepositoryId,
     digest: &Digest,
@@ -139,7 +139,7 @@ fn find(
 }
 
 /// A visible link whose bytes are not known to be missing.
-pub(super) fn find_live(
+fn find_live(
     connection: &Connection,
     repository: RepositoryId,
     digest: &Digest,

@@ -7,7 +7,7 @@ use crate::error::MetadataError;
 use crate::journal::{Change, Entry, JournalRow};
 
 use super::statement::{
-    change, int, many, optional_digest, optional_tag, repository_id, size, text, time, unreadable,
+    change, many, optional_digest, optional_tag, repository_id, size, text, time, unreadable,
 };
 use super::writer::Transaction;
 
@@ -36,7 +36,8 @@ pub(super) fn list(
     after_seq: u64,
     limit: u32,
 ) -> Result<Vec<JournalRow>, MetadataError> {
-    many(connection, LIST, (int(after_seq)?, limit), line)
+    let after_seq = i64::try_from(after_seq).unwrap_or(i64::MAX);
+    many(connection, LIST, (after_seq, limit), line)
 }
 
 fn line(row: &Row<'_>) -> Result<JournalRow, MetadataError> {

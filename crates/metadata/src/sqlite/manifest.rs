@@ -18,8 +18,17 @@ use super::statement::{
 use super::writer::Transaction;
 use super::{blob, journal, repository, tag};
 
-/// An edge and the row that it leads to, where there is one, with its length.
-type Found<'n> = (&'n Edge, Option<(i64, u64)>);
+/// An edge and the visible row that it leads to, where there is one.
+type Found<'n> = (&'n Edge, Option<Target>);
+
+#[derive(Clone, Copy)]
+struct Target {
+    id: i64,
+    size_bytes: u64,
+    /// Whether its bytes are there. A blob whose bytes are missing is held all the same: once they
+    /// are uploaded again, it is visible without a new row.
+    whole: bool,
+}
 
 pub(super) fn put(
     transaction: &Transaction<'_>,
@@ -30,10 +39,15 @@ pub(super) fn put(
     let mut blobs: Vec<Found<'_>> = Vec::with_capacity(new.blobs.len());
     for edge in &new.blobs {
         let found = match known {
-            Some(known) => blob::find_live(connection, known, &edge.digest)?,
+            Some(known) => blob::find(connection, known, &edge.digest)?,
             None => None,
         };
-        blobs.push((edge, found.map(|found| (found.id, found.size_bytes))));
+        let target = found.map(|found| Target {
+            id: found.id,
+            size_bytes: found.size_bytes,
+            whole: !found.missing,
+        });
+        blobs.push((edge, target));
     }
     let mut children: Vec<Found<'_>> = Vec::with_capacity(new.children.len());
     for edge in &new.children {
@@ -41,8 +55,12 @@ pub(super) fn put(
             Some(known) => find(connection, known, &edge.digest)?,
             None => None,
         };
-        let visible = found.filter(|found| !found.deleted);
-        children.push((edge, visible.map(|found| (found.id, found.size_bytes))));
+        let target = found.filter(|found| !found.deleted).map(|found| Target {
+            id: found.id,
+            size_bytes: found.size_bytes,
+            whole: true,
+        });
+        children.push((edge, target));
     }
     if let Some(refused) = check(blobs.iter().chain(&children)) {
         return Ok(refused);
@@ -52,7 +70,7 @@ pub(super) fn put(
     let stored = store(transaction, repository.id, new)?;
     for (sql, edges) in [(INSERT_BLOB, &blobs), (INSERT_CHILD, &children)] {
         for (edge, target) in edges {
-            let target = target.map(|(id, _)| id);
+            let target = target.map(|target| target.id);
             let parameters = (
                 stored.id,
                 edge.digest.to_string(),
@@ -85,10 +103,12 @@ fn check<'f>(edges: impl Iterator<Item = &'f Found<'f>>) -> Option<PutManifest> 
     let mut wrong = Vec::new();
     let mut named = HashSet::new();
     for (edge, target) in edges {
-        match target {
+        match target.filter(|target| target.whole) {
             None if edge.required && named.insert(edge.digest) => missing.push(edge.digest),
-            Some((_, size)) if *size != edge.size_bytes && named.insert(edge.digest) => {
-                wrong.push((edge.digest, *size));
+            Some(Target { size_bytes, .. })
+                if size_bytes != edge.size_bytes && named.insert(edge.digest) =>
+            {
+                wrong.push((edge.digest, size_bytes));
             }
             _ => {}
         }

@@ -15,7 +15,7 @@ pub(super) struct Readers {
     path: PathBuf,
     here: ThreadLocal<Connection>,
     idle: Mutex<Vec<Connection>>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// Long lists at a time; more wait.
@@ -27,7 +27,7 @@ impl Readers {
             path,
             here: ThreadLocal::new(),
             idle: Mutex::new(Vec::new()),
-            places: Semaphore::new(LISTS_MAX),
+            places: Arc::new(Semaphore::new(LISTS_MAX)),
         }
     }
 
@@ -44,12 +44,14 @@ impl Readers {
         &self,
         read: impl FnOnce() -> Result<T, MetadataError> + Send + 'static,
     ) -> Result<T, MetadataError> {
-        let _place = self
-            .places
-            .acquire()
-            .await
-            .map_err(|_| MetadataError::Stopped)?;
-        tokio::task::spawn_blocking(read)
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|_| MetadataError::Stopped)?;
+        // The place goes with the thread: a reader who left does not make room for another one.
+        let placed = move || {
+            let _place = place;
+            read()
+        };
+        tokio::task::spawn_blocking(placed)
             .await
             .map_err(|_| MetadataError::Stopped)?
     }

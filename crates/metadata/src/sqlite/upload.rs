@@ -74,7 +74,7 @@ pub(super) fn begin(
     );
     change(connection, INSERT, parameters).map_err(|error| {
         if is_duplicate(&error) {
-            MetadataError::Misuse("an upload's id was used before")
+            MetadataError::Misuse("another open upload has that id or that key")
         } else {
             error
         }
@@ -146,7 +146,11 @@ pub(super) fn advance(
     advance: &Advance,
 ) -> Result<Option<u64>, MetadataError> {
     let connection = transaction.connection;
-    let (id, fence) = (id_bytes(&id).to_owned(), int(fence)?);
+    let Ok(fence) = i64::try_from(fence) else {
+        // No step ever had such a fence.
+        return Ok(None);
+    };
+    let id = id_bytes(&id);
     let expires_at = advance.expires_at.as_micros();
     let offset = int(advance.progress.offset)?;
     let hash_state = &advance.progress.hash_state[..];
