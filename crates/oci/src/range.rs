@@ -81,9 +81,8 @@ fn part(spec: &str, size: u64) -> Option<Range<u64>> {
         "" => size,
         last => {
             let last = position(last)?;
-            if last < first {
-                return None;
-            }
+            // One that ends before it begins is answered as one behind the end, which is what
+            // clients know from `distribution`; RFC 9110 leaves both open.
             last.saturating_add(1).min(size)
         }
     };
