@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// Longest time a captured command may take.
+/// Longest time a captured command may take that does not say otherwise.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
 const POLL: Duration = Duration::from_millis(10);
 /// How much of a failed command's output an error shows, in bytes from its end.
@@ -45,8 +45,16 @@ pub(crate) fn show(command: &mut Command) -> Result<()> {
 /// Where the program cannot start, passes the deadline, or its exit code is not 0; the error
 /// carries the end of its output.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
+    capture_within(DEADLINE, command)
+}
+
+/// The same with another deadline.
+///
+/// # Errors
+/// Those of [`capture`].
+pub(crate) fn capture_within(limit: Duration, command: &mut Command) -> Result<String> {
     let line = describe(command);
-    let output = attempt(command)?;
+    let output = attempt_within(limit, command)?;
     if !output.status.success() {
         let said = format!("{}\n{}", output.stdout.trim(), output.stderr.trim());
         bail!(
@@ -80,6 +88,14 @@ pub(crate) fn refused(command: &mut Command) -> Result<String> {
 /// # Errors
 /// Where the program cannot start or passes the deadline.
 pub(crate) fn attempt(command: &mut Command) -> Result<Output> {
+    attempt_within(DEADLINE, command)
+}
+
+/// The same with another deadline.
+///
+/// # Errors
+/// Those of [`attempt`].
+pub(crate) fn attempt_within(limit: Duration, command: &mut Command) -> Result<Output> {
     let line = describe(command);
     let mut stdout = tempfile::tempfile()?;
     let mut stderr = tempfile::tempfile()?;
@@ -89,10 +105,10 @@ pub(crate) fn attempt(command: &mut Command) -> Result<Output> {
         .stderr(stderr.try_clone()?)
         .spawn()
         .with_context(|| format!("cannot start `{line}`"))?;
-    let Some(status) = wait(&mut child, DEADLINE)? else {
+    let Some(status) = wait(&mut child, limit)? else {
         child.kill()?;
         child.wait()?;
-        bail!("`{line}` was still running after {} s", DEADLINE.as_secs());
+        bail!("`{line}` was still running after {} s", limit.as_secs());
     };
     Ok(Output {
         status,
@@ -184,6 +200,15 @@ mod tests {
                 .contains("no")
         );
         assert!(refused(&mut shell("true")).is_err());
+    }
+
+    #[test]
+    fn a_command_past_its_deadline_is_killed() {
+        let error = capture_within(Duration::ZERO, &mut shell("exec sleep 600")).unwrap_err();
+        assert!(
+            error.to_string().contains("was still running after 0 s"),
+            "{error}"
+        );
     }
 
     #[test]

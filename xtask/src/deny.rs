@@ -5,13 +5,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::report::Report;
-use crate::{command, test};
+use crate::{command, test, tools};
 
 const VERSION: &str = "0.20.2";
+/// How long the advisory database may take to arrive.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
 
 /// Checks the dependencies.
 ///
@@ -23,10 +26,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         Err(error) => return report.skip("cargo-deny", &format!("{error:#}")),
     };
     command::show(deny(&program).args(["check", "licenses", "bans", "sources"]))?;
-    if command::attempt(deny(&program).args(["fetch", "db"]))?
-        .status
-        .success()
-    {
+    if fetch_advisories(&program) {
         command::show(deny(&program).args(["check", "--disable-fetch", "advisories"]))?;
     } else {
         println!(
@@ -34,6 +34,12 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether the advisory database is here and of today.
+fn fetch_advisories(program: &Path) -> bool {
+    let fetched = command::attempt_within(FETCH_LIMIT, deny(program).args(["fetch", "db"]));
+    fetched.is_ok_and(|output| output.status.success())
 }
 
 /// Builds the pinned version once. Without optimisation: that is three times faster to build,
@@ -54,7 +60,8 @@ fn provide() -> Result<PathBuf> {
             "--version",
             VERSION,
         ]);
-        command::capture(
+        command::capture_within(
+            tools::INSTALL_DEADLINE,
             install
                 .arg("--root")
                 .arg(&root)

@@ -6,15 +6,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::{command, test};
 
+/// Longest time that one installation may take. The biggest client is three minutes of work for
+/// two idle cores, but a slow network or a busy machine makes more of it.
+pub(crate) const INSTALL_DEADLINE: Duration = Duration::from_secs(1_800);
+
 /// A program of a Debian package.
 pub(crate) struct Packaged {
     pub(crate) program: &'static str,
     pub(crate) package: &'static str,
+    /// Whether it does nothing for anybody but root.
+    pub(crate) needs_root: bool,
 }
 
 /// A program built from a Go module.
@@ -29,22 +36,27 @@ pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
         package: "docker.io",
+        needs_root: true,
     },
     Packaged {
         program: "podman",
         package: "podman",
+        needs_root: false,
     },
     Packaged {
         program: "skopeo",
         package: "skopeo",
+        needs_root: false,
     },
     Packaged {
         program: "buildah",
         package: "buildah",
+        needs_root: false,
     },
     Packaged {
         program: "openssl",
         package: "openssl",
+        needs_root: false,
     },
 ];
 
@@ -133,6 +145,10 @@ impl Tools {
         };
         for packaged in wanted {
             match find(packaged.program) {
+                Some(_) if packaged.needs_root && !is_root() => {
+                    let reason = format!("{} does nothing for who is not root", packaged.program);
+                    self.missing.insert(packaged.program, reason);
+                }
                 Some(path) => {
                     self.found.insert(packaged.program, path);
                 }
@@ -164,13 +180,16 @@ pub(crate) fn install_packages(packages: &[&str]) -> Result<()> {
     }
     let names = packages.join(" ");
     let apt = find("apt-get").with_context(|| format!("no apt-get here to install {names}"))?;
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         anyhow::bail!("not root: install {names} by hand");
     }
     println!("    installing {names}");
-    command::capture(Command::new(&apt).arg("update"))?;
-    command::capture(
+    let retry = ["-o", "Acquire::Retries=3"];
+    command::capture(Command::new(&apt).args(retry).arg("update"))?;
+    command::capture_within(
+        INSTALL_DEADLINE,
         Command::new(&apt)
+            .args(retry)
             .args(["install", "--yes", "--no-install-recommends"])
             .args(packages)
             .env("DEBIAN_FRONTEND", "noninteractive"),
@@ -194,15 +213,27 @@ fn go_program(wanted: &GoProgram) -> Result<PathBuf> {
         }
     };
     println!("    building {} {}", wanted.program, wanted.version);
-    command::capture(
-        Command::new(go)
-            .arg("install")
-            .arg(format!("{}@{}", wanted.package, wanted.version))
-            .current_dir(std::env::temp_dir())
-            .env("GOBIN", &directory)
-            .env("CGO_ENABLED", "0"),
-    )?;
+    let install = || {
+        command::capture_within(
+            INSTALL_DEADLINE,
+            Command::new(&go)
+                .arg("install")
+                .arg(format!("{}@{}", wanted.package, wanted.version))
+                .current_dir(std::env::temp_dir())
+                .env("GOBIN", &directory)
+                .env("CGO_ENABLED", "0"),
+        )
+    };
+    // Alone of the installers here, go does not try a download again by itself.
+    if install().is_err() {
+        println!("    building {} once more", wanted.program);
+        install()?;
+    }
     Ok(path)
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 fn one_line(error: &anyhow::Error) -> String {

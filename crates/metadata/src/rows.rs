@@ -42,11 +42,9 @@ impl UploadId {
 
     /// Reads the hyphenated form that [`fmt::Display`] writes, and no other. `None`: it is not one.
     pub fn parse(text: &str) -> Option<UploadId> {
-        const HYPHENATED: usize = 36;
-        if text.len() != HYPHENATED {
-            return None;
-        }
-        Uuid::try_parse(text).ok().map(UploadId)
+        let id = Uuid::try_parse(text).ok()?;
+        let mut written = Uuid::encode_buffer();
+        (id.hyphenated().encode_lower(&mut written) == text).then_some(UploadId(id))
     }
 
     /// As a UUID.

@@ -1,11 +1,14 @@
 //! What goes on on one connection, as far as its time budgets need to know.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// Shared by a connection's bytes, its requests and its watch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Activity {
-    /// Requests whose headers came and whose answer is not sent whole.
+    /// Requests whose headers came.
+    begun: AtomicU64,
+    /// Those of them whose answer is not sent whole.
     requests: AtomicUsize,
     /// Answers whose body is on its way.
     sending: AtomicUsize,
@@ -13,14 +16,14 @@ pub(crate) struct Activity {
     sent_bytes: AtomicU64,
     /// A request's body was not read to its end: what still comes is to be thrown away.
     unread: AtomicBool,
-    /// The head that came last says the length of its body in two ways.
-    two_lengths: AtomicBool,
+    /// The number of the first request that could be read in two ways.
+    distrusted: AtomicU64,
 }
 
 /// Counts one for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct Counted {
-    activity: std::sync::Arc<Activity>,
+    activity: Arc<Activity>,
     of: Count,
 }
 
@@ -30,13 +33,33 @@ enum Count {
     Sending,
 }
 
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            begun: AtomicU64::new(0),
+            requests: AtomicUsize::new(0),
+            sending: AtomicUsize::new(0),
+            sent_bytes: AtomicU64::new(0),
+            unread: AtomicBool::new(false),
+            distrusted: AtomicU64::new(u64::MAX),
+        }
+    }
+}
+
 impl Activity {
-    pub(crate) fn request(self: &std::sync::Arc<Self>) -> Counted {
-        Counted::new(self, Count::Request)
+    /// A request has begun. Its number, from 1.
+    pub(crate) fn request(self: &Arc<Self>) -> (Counted, u64) {
+        let counted = Counted::new(self, Count::Request);
+        (counted, self.begun.fetch_add(1, Ordering::AcqRel) + 1)
     }
 
-    pub(crate) fn sending(self: &std::sync::Arc<Self>) -> Counted {
+    /// An answer's body is on its way.
+    pub(crate) fn sending(self: &Arc<Self>) -> Counted {
         Counted::new(self, Count::Sending)
+    }
+
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -63,13 +86,13 @@ impl Activity {
         self.unread.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_two_lengths(&self, has: bool) {
-        self.two_lengths.store(has, Ordering::Release);
+    /// The request of that number, and all after it, could be read in two ways.
+    pub(crate) fn distrust(&self, number: u64) {
+        self.distrusted.store(number, Ordering::Release);
     }
 
-    /// Whether the head did so that was read for the request that asks.
-    pub(crate) fn take_two_lengths(&self) -> bool {
-        self.two_lengths.swap(false, Ordering::AcqRel)
+    pub(crate) fn is_distrusted(&self, number: u64) -> bool {
+        number >= self.distrusted.load(Ordering::Acquire)
     }
 
     fn counter(&self, of: Count) -> &AtomicUsize {
@@ -81,10 +104,10 @@ impl Activity {
 }
 
 impl Counted {
-    fn new(activity: &std::sync::Arc<Activity>, of: Count) -> Self {
+    fn new(activity: &Arc<Activity>, of: Count) -> Self {
         activity.counter(of).fetch_add(1, Ordering::AcqRel);
         Self {
-            activity: std::sync::Arc::clone(activity),
+            activity: Arc::clone(activity),
             of,
         }
     }

@@ -2,8 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::Pin;
+use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -15,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
 use crate::app::App;
-use crate::body::{Pace, ResponseBody};
+use crate::body::ResponseBody;
 use crate::limits::Limits;
-use crate::listener::Stream;
+use crate::outgoing::Outgoing;
+use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
 use crate::service::{self, Peer};
+use crate::stream::Stream;
 use crate::tls::Tls;
 
 /// What all connections share.
@@ -37,45 +41,54 @@ pub(crate) async fn serve(
     address: Arc<str>,
     stop: CancellationToken,
 ) {
+    let limits = &serving.limits;
+    let stream = Outgoing::new(stream, limits.pace());
     let Some(tls) = &serving.tls else {
-        let mut paced = Paced::new(stream, &serving.limits);
+        let mut paced = Paced::new(stream, limits);
         let protocol = if serving.h2c {
-            paced.sniff().await
+            before_requests(paced.sniff(), &stop).await
         } else {
-            Ok(Protocol::Http1)
+            Some(Protocol::Http1)
         };
-        match protocol {
-            Ok(protocol) => run(&serving, paced, protocol, address, stop).await,
-            Err(error) => tracing::debug!(%error, "a connection ended before its first request"),
+        if let Some(protocol) = protocol {
+            run(&serving, paced, protocol, address, stop).await;
         }
         return;
     };
-    let handshake = tls.acceptor.accept(stream);
-    let stream = match tokio::time::timeout(serving.limits.tls_handshake_timeout, handshake).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
-            return;
-        }
-        Err(_) => {
-            tracing::debug!("a TLS handshake took too long");
-            return;
-        }
+    let handshake = async {
+        let handshake = tls.acceptor.accept(stream);
+        let handshake = tokio::time::timeout(limits.tls_handshake_timeout, handshake);
+        handshake.await.map_err(|_| io::ErrorKind::TimedOut)?
     };
-    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let protocol = if is_http2 {
-        Protocol::Http2
-    } else {
-        Protocol::Http1
-    };
-    run(
-        &serving,
-        Paced::new(stream, &serving.limits),
-        protocol,
-        address,
-        stop,
-    )
-    .await;
+    if let Some(stream) = before_requests(handshake, &stop).await {
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let protocol = if is_http2 {
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        };
+        run(
+            &serving,
+            Paced::new(stream, limits),
+            protocol,
+            address,
+            stop,
+        )
+        .await;
+    }
+}
+
+/// What comes before the first request; nobody waits for it after `stop`.
+async fn before_requests<T>(
+    step: impl Future<Output = io::Result<T>>,
+    stop: &CancellationToken,
+) -> Option<T> {
+    tokio::select! {
+        () = stop.cancelled() => None,
+        outcome = step => outcome
+            .inspect_err(|error| tracing::debug!(%error, "a connection ended before its first request"))
+            .ok(),
+    }
 }
 
 async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -87,18 +100,13 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) {
     paced.speak(protocol);
     let limits = &serving.limits;
-    let pace = Pace {
-        window: limits.progress_window,
-        bytes: limits.bytes_a_window(),
-    };
     let activity = paced.activity();
-    let peer = Peer {
+    let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
         address,
-        activity,
-        pace,
-    };
-    let (activity, peer) = (Arc::clone(&peer.activity), Arc::new(peer));
+        activity: Arc::clone(&activity),
+        pace: limits.pace(),
+    });
     let service = service_fn(move |request: Request<Incoming>| {
         let peer = Arc::clone(&peer);
         async move { Ok::<Response<ResponseBody>, Infallible>(service::answer(peer, request).await) }
@@ -106,25 +114,23 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let io = TokioIo::new(paced);
     let ended = match protocol {
         Protocol::Http1 => {
-            let connection = http1_builder(limits).serve_connection(io, service);
-            let connection = std::pin::pin!(connection);
+            let connection = pin!(http1_builder(limits).serve_connection(io, service));
+            let watch = std::future::pending();
             drive(
                 connection,
                 http1::Connection::graceful_shutdown,
-                &activity,
-                pace,
+                watch,
                 stop,
             )
             .await
         }
         Protocol::Http2 => {
-            let connection = http2_builder(limits).serve_connection(io, service);
-            let connection = std::pin::pin!(connection);
+            let connection = pin!(http2_builder(limits).serve_connection(io, service));
+            let watch = watch(&activity, limits);
             drive(
                 connection,
                 http2::Connection::graceful_shutdown,
-                &activity,
-                pace,
+                watch,
                 stop,
             )
             .await
@@ -175,28 +181,63 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// Streams that were reset and not yet looked at, before the connection is given up.
 const RESETS_MAX: usize = 20;
 
-/// Polls a connection to its end, watches the speed of its answers, and lets it end after `stop`.
+/// Why a connection is ended from this side.
+enum Verdict {
+    /// Nothing happens on it.
+    Idle,
+    /// Its client does not take what it asked for.
+    TooSlow,
+}
+
+/// Polls a connection to its end, and lets it end after `stop` or by the verdict of `watch`.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     end: fn(Pin<&mut C>),
-    activity: &Activity,
-    pace: Pace,
+    watch: impl Future<Output = Verdict>,
     stop: CancellationToken,
 ) -> hyper::Result<()> {
-    let mut watch = std::pin::pin!(too_slow(activity, pace));
-    let mut stopping = false;
+    let mut watch = pin!(watch);
+    let mut ending = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
+            () = stop.cancelled(), if !ending => {
+                ending = true;
                 end(connection.as_mut());
             }
-            () = watch.as_mut() => {
-                tracing::debug!("a client read its answer too slowly");
-                return Ok(());
+            verdict = watch.as_mut(), if !ending => match verdict {
+                Verdict::Idle => {
+                    ending = true;
+                    end(connection.as_mut());
+                }
+                Verdict::TooSlow => {
+                    tracing::debug!("a client took its answers too slowly");
+                    return Ok(());
+                }
             }
         }
+    }
+}
+
+/// Watches an HTTP/2 connection, where a client can hold answers back without holding back the
+/// connection's bytes, and where it may well be idle and yet answer pings.
+async fn watch(activity: &Activity, limits: &Limits) -> Verdict {
+    tokio::select! {
+        () = idle(activity, limits.idle_timeout) => Verdict::Idle,
+        () = too_slow(activity, limits.pace()) => Verdict::TooSlow,
+    }
+}
+
+/// Returns when no request came or went for so long.
+async fn idle(activity: &Activity, timeout: Duration) {
+    let mut before = activity.begun();
+    loop {
+        tokio::time::sleep(timeout).await;
+        let now = activity.begun();
+        if activity.is_idle() && now == before {
+            return;
+        }
+        before = now;
     }
 }
 
@@ -205,15 +246,69 @@ async fn too_slow(activity: &Activity, pace: Pace) {
     if pace.bytes == 0 {
         return std::future::pending().await;
     }
-    let mut ticks = tokio::time::interval(pace.window);
-    ticks.tick().await;
     let (mut before, mut was_sending) = (activity.sent_bytes(), activity.is_sending());
     loop {
-        ticks.tick().await;
+        tokio::time::sleep(pace.window).await;
         let (now, is_sending) = (activity.sent_bytes(), activity.is_sending());
         if was_sending && is_sending && now - before < pace.bytes {
             return;
         }
         (before, was_sending) = (now, is_sending);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const PACE: Pace = Pace {
+        window: Duration::from_secs(60),
+        bytes: 61_440,
+    };
+
+    async fn within<F: Future<Output = ()>>(seconds: u32, watch: F) -> bool {
+        tokio::time::timeout(SECOND * seconds, watch).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_when_no_request_came_for_the_whole_time() {
+        let activity = Arc::new(Activity::default());
+        assert!(within(76, idle(&activity, SECOND * 75)).await);
+        let request = activity.request();
+        assert!(!within(1_000, idle(&activity, SECOND * 75)).await);
+        drop(request);
+        let requests = async {
+            loop {
+                drop(activity.request());
+                tokio::time::sleep(SECOND * 70).await;
+            }
+        };
+        tokio::select! {
+            () = idle(&activity, SECOND * 75) => panic!("it was not idle"),
+            () = requests => {}
+            () = tokio::time::sleep(SECOND * 1_000) => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_nobody_takes_are_noticed() {
+        let activity = Arc::new(Activity::default());
+        assert!(!within(1_000, too_slow(&activity, PACE)).await);
+        let sending = activity.sending();
+        assert!(within(61, too_slow(&activity, PACE)).await);
+        assert!(!within(1_000, too_slow(&activity, Pace { bytes: 0, ..PACE })).await);
+        let taking = async {
+            loop {
+                tokio::time::sleep(SECOND * 10).await;
+                activity.sent(13_000);
+            }
+        };
+        tokio::select! {
+            () = too_slow(&activity, PACE) => panic!("it was fast enough"),
+            () = taking => {}
+            () = tokio::time::sleep(SECOND * 1_000) => {}
+        }
+        drop(sending);
     }
 }

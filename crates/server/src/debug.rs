@@ -14,9 +14,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::health::Health;
-use crate::listener::{Acceptor, Socket, Stream};
+use crate::listener::{Acceptor, Socket};
+use crate::stream::Stream;
 
 /// Connections at a time; more wait.
 const CONNECTIONS_MAX: usize = 16;
@@ -33,17 +35,18 @@ pub async fn serve(socket: Socket, health: Arc<Health>, stop: CancellationToken)
         }
     };
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let tasks = TaskTracker::new();
     loop {
         let accept = async {
             let place = Arc::clone(&places).acquire_owned().await;
             (acceptor.accept().await, place)
         };
         let ((stream, _), place) = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             accepted = accept => accepted,
         };
         let (health, stop) = (Arc::clone(&health), stop.clone());
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let _place = place;
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -51,6 +54,9 @@ pub async fn serve(socket: Socket, health: Arc<Health>, stop: CancellationToken)
             }
         });
     }
+    drop(acceptor);
+    tasks.close();
+    tasks.wait().await;
 }
 
 async fn connection(stream: Stream, health: Arc<Health>) {
@@ -89,4 +95,63 @@ fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>>
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     *response.body_mut() = Full::new(Bytes::from(format!("{}\n", health.report())));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn said(address: std::net::SocketAddr, request: &str) -> String {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn it_tells_the_health_and_nothing_else() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (health, stop) = (Arc::new(Health::new()), CancellationToken::new());
+        let serving = serve(Socket::Tcp(listener), Arc::clone(&health), stop.clone());
+        let serving = tokio::spawn(serving);
+        for (request, status) in [
+            ("GET /debug/health", "200 OK"),
+            ("HEAD /debug/health", "200 OK"),
+            ("POST /debug/health", "405 Method Not Allowed"),
+            ("GET /", "404 Not Found"),
+            ("GET /debug/pprof/", "404 Not Found"),
+            ("GET /v2/", "404 Not Found"),
+        ] {
+            let answer = said(address, request).await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+                "{request}: {answer}"
+            );
+        }
+        assert!(
+            said(address, "GET /debug/health")
+                .await
+                .ends_with("\r\n\r\n{}\n")
+        );
+        health.fail("storagedriver_filesystem");
+        let answer = said(address, "GET /debug/health").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(
+            answer.contains("{\"storagedriver_filesystem\":\""),
+            "{answer}"
+        );
+
+        // An idle connection does not hold up the stop.
+        let idle = TcpStream::connect(address).await.unwrap();
+        stop.cancel();
+        serving.await.unwrap();
+        drop(idle);
+        assert!(TcpStream::connect(address).await.is_err());
+    }
 }

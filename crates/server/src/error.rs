@@ -8,9 +8,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use roadstead_auth::Refusal;
 use roadstead_oci::{ErrorCode, Reference};
-use roadstead_registry::MetadataError;
-use roadstead_registry::StorageError;
-use roadstead_registry::{BodyFailure, Error, UploadId};
+use roadstead_registry::{BodyFailure, Error, MetadataError, StorageError, UploadId};
 use serde_json::{Value, json};
 
 use crate::body::ResponseBody;
@@ -278,3 +276,6 @@ impl Failure {
             .header(WWW_AUTHENTICATE, challenge)
     }
 }
+
+#[cfg(test)]
+mod tests;

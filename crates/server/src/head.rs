@@ -56,7 +56,12 @@ impl Heads {
     /// `first_line_max` bounds the bytes of a request's first line.
     pub(crate) fn new(first_line_max: usize) -> Self {
         let place = Place::Head(Head::default());
-        Self { place, complete: 0, ambiguous: None, first_line_max }
+        Self {
+            place,
+            complete: 0,
+            ambiguous: None,
+            first_line_max,
+        }
     }
 
     /// Looks at bytes that came.
@@ -68,7 +73,9 @@ impl Heads {
             match &mut self.place {
                 Place::Unknown => return Ok(()),
                 Place::Body { left } => {
-                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                    let taken = usize::try_from(*left)
+                        .unwrap_or(usize::MAX)
+                        .min(bytes.len());
                     *left -= taken as u64;
                     bytes = &bytes[taken..];
                     if *left == 0 {
@@ -94,7 +101,9 @@ impl Heads {
     }
 
     fn end_head(&mut self) {
-        let Place::Head(head) = &self.place else { return };
+        let Place::Head(head) = &self.place else {
+            return;
+        };
         self.complete += 1;
         if head.lengths + head.encodings > 1 {
             self.ambiguous.get_or_insert(self.complete);
@@ -170,7 +179,9 @@ impl Line {
 }
 
 fn number(value: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(value).ok()?.trim_matches([' ', '\t', '\r', '\n']);
+    let text = std::str::from_utf8(value)
+        .ok()?
+        .trim_matches([' ', '\t', '\r', '\n']);
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }
@@ -214,13 +225,31 @@ mod tests {
             (format!("\r\n{GET}{GET}"), (2, None, false)),
             (format!("{GET}GET /"), (1, None, true)),
             (GET.replace("\r\n", "\n"), (1, None, false)),
-            (format!("{}hello{GET}", post("Content-Length: 5")), (2, None, false)),
-            (format!("{}\n\n\n{GET}", post("content-length:3")), (2, None, false)),
-            (format!("{}hell", post("Content-Length: 5")), (1, None, false)),
-            (format!("{}{GET}", post("Content-Length: 0")), (2, None, false)),
+            (
+                format!("{}hello{GET}", post("Content-Length: 5")),
+                (2, None, false),
+            ),
+            (
+                format!("{}\n\n\n{GET}", post("content-length:3")),
+                (2, None, false),
+            ),
+            (
+                format!("{}hell", post("Content-Length: 5")),
+                (1, None, false),
+            ),
+            (
+                format!("{}{GET}", post("Content-Length: 0")),
+                (2, None, false),
+            ),
             // What cannot be followed is not guessed at.
-            (format!("{}{GET}", post("Content-Length: x")), (1, None, false)),
-            (format!("{}0\r\n\r\n{GET}", post("Transfer-Encoding: chunked")), (1, None, false)),
+            (
+                format!("{}{GET}", post("Content-Length: x")),
+                (1, None, false),
+            ),
+            (
+                format!("{}0\r\n\r\n{GET}", post("Transfer-Encoding: chunked")),
+                (1, None, false),
+            ),
         ] {
             assert_eq!(seen(&text), expected, "{text:?}");
         }
@@ -235,16 +264,25 @@ mod tests {
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
         ] {
             assert_eq!(seen(&post(headers)).1, Some(1), "{headers}");
-            assert_eq!(seen(&format!("{GET}{}", post(headers))).1, Some(2), "{headers}");
+            assert_eq!(
+                seen(&format!("{GET}{}", post(headers))).1,
+                Some(2),
+                "{headers}"
+            );
         }
-        let long = format!("X: {}\r\nContent-Length-Not: 5\r\nContent-Length: 5", "y".repeat(500));
+        let long = format!(
+            "X: {}\r\nContent-Length-Not: 5\r\nContent-Length: 5",
+            "y".repeat(500)
+        );
         assert_eq!(seen(&post(&long)).1, None);
     }
 
     #[test]
     fn a_place_that_was_lost_is_taken_up_again() {
         let mut heads = Heads::new(100);
-        heads.look(post("Transfer-Encoding: chunked").as_bytes()).unwrap();
+        heads
+            .look(post("Transfer-Encoding: chunked").as_bytes())
+            .unwrap();
         heads.look(GET.as_bytes()).unwrap();
         heads.resume(2);
         heads.look(GET.as_bytes()).unwrap();
@@ -263,8 +301,11 @@ mod tests {
         for size in [1, 30, 1_000] {
             let mut heads = Heads::new(100);
             let text = line(101);
-            let parts: Result<Vec<_>, _> =
-                text.as_bytes().chunks(size).map(|part| heads.look(part)).collect();
+            let parts: Result<Vec<_>, _> = text
+                .as_bytes()
+                .chunks(size)
+                .map(|part| heads.look(part))
+                .collect();
             assert_eq!(parts, Err(TooLong));
         }
     }

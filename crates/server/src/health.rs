@@ -22,6 +22,9 @@ struct Problem {
     said: &'static str,
 }
 
+/// How long a look at the stores may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
 impl Health {
     /// Healthy.
     #[must_use]
@@ -48,27 +51,42 @@ impl Health {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            match registry.probe().await {
-                Ok(()) => {
-                    failures = 0;
-                    self.set(None);
-                }
-                Err(error) => {
-                    failures = failures.saturating_add(1);
-                    tracing::error!(
-                        check,
-                        failures,
-                        error = &error as &dyn std::error::Error,
-                        "a health check failed"
-                    );
-                    if failures >= threshold {
-                        // The cause may name paths, which are for the log alone.
-                        let said = "the store does not work; the registry's log says why";
-                        self.set(Some(Problem { check, said }));
-                    }
-                }
-            }
+            // A disk that hangs is no better than one that fails.
+            let error = match tokio::time::timeout(PROBE_TIMEOUT, registry.probe()).await {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(crate::error::chain(&error)),
+                Err(_) => Some("the store does not answer".to_owned()),
+            };
+            self.count(check, &mut failures, threshold, error);
         }
+    }
+
+    /// Takes the outcome of one look: the error, if there was one.
+    fn count(
+        &self,
+        check: &'static str,
+        failures: &mut u32,
+        threshold: u32,
+        error: Option<String>,
+    ) {
+        let Some(error) = error else {
+            *failures = 0;
+            self.set(None);
+            return;
+        };
+        *failures = failures.saturating_add(1);
+        tracing::error!(check, failures, error, "a health check failed");
+        if *failures >= threshold {
+            // The cause may name paths, which are for the log alone.
+            let said = "the store does not work; the registry's log says why";
+            self.set(Some(Problem { check, said }));
+        }
+    }
+
+    /// Unhealthy, as by a check that failed.
+    #[cfg(test)]
+    pub(crate) fn fail(&self, check: &'static str) {
+        self.count(check, &mut 0, 1, Some("it was told to".to_owned()));
     }
 
     fn set(&self, problem: Option<Problem>) {
@@ -93,5 +111,30 @@ impl Health {
         let problem = *self.problem.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = problem.map(|problem| (problem.check.to_owned(), Value::from(problem.said)));
         Value::Object(entry.into_iter().collect::<Map<_, _>>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_takes_the_threshold_to_fail_and_one_success_to_heal() {
+        let health = Health::new();
+        let mut failures = 0;
+        let mut look = |error: Option<&str>| {
+            health.count("store", &mut failures, 3, error.map(ToOwned::to_owned));
+            (health.failing(), health.report().to_string())
+        };
+        let broken = Some("cannot read /secret/path");
+        for error in [None, broken, broken, None, broken, broken] {
+            assert_eq!(look(error), (false, "{}".to_owned()));
+        }
+        for _ in 0..2 {
+            let (failing, report) = look(broken);
+            assert!(failing && report.starts_with("{\"store\":\""), "{report}");
+            assert!(!report.contains("secret"), "{report}");
+        }
+        assert_eq!(look(None), (false, "{}".to_owned()));
     }
 }

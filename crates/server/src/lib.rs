@@ -21,12 +21,15 @@ mod health;
 mod limits;
 mod listener;
 mod multipart;
+mod outgoing;
+mod pace;
 mod paced;
 mod query;
 mod request_log;
 mod room;
 mod routes;
 mod service;
+mod stream;
 mod strict;
 mod tls;
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::pace::Pace;
+
 /// What one registry takes at most.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -60,8 +62,15 @@ impl Limits {
         })
     }
 
-    /// Bytes that must move in one window.
-    pub(crate) fn bytes_a_window(&self) -> u64 {
+    /// How fast bodies must move, in either direction.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace {
+            window: self.progress_window,
+            bytes: self.bytes_a_window(),
+        }
+    }
+
+    fn bytes_a_window(&self) -> u64 {
         let seconds = self.progress_window.as_secs_f64();
         // Both are bounded by the configuration: the product is a whole number of bytes.
         #[expect(

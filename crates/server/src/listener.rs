@@ -3,14 +3,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::connection::{self, Serving};
 use crate::limits::Limits;
+use crate::stream::Stream;
 use crate::tls::Tls;
 
 /// A socket that listens already.
@@ -141,14 +139,24 @@ impl Acceptor {
         }
     }
 
-    /// The next connection. Waits where the process has no file left for one.
+    /// The next connection. Where the process or the system has nothing left for one, it waits and
+    /// tries again.
     pub(crate) async fn accept(&mut self) -> (Stream, PeerAddress) {
+        let mut failed = false;
         loop {
             match self.accept_one().await {
-                Ok(accepted) => return accepted,
+                Ok(accepted) => {
+                    if failed {
+                        tracing::info!("connections are taken again");
+                    }
+                    return accepted;
+                }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "no connection can be taken, it is tried again");
+                    if !failed {
+                        tracing::warn!(%error, "no connection can be taken; it is tried again");
+                    }
+                    failed = true;
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -159,35 +167,40 @@ impl Acceptor {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                SockRef::from(&stream)
-                    .set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))?;
+                if let Err(error) = set_options(&stream) {
+                    // It may have ended already, which its first read will tell.
+                    tracing::debug!(%error, "a connection's options cannot be set");
+                }
                 let peer = PeerAddress {
                     name: address.to_string().into(),
-                    ip: Some(address.ip()),
+                    ip: Some(address.ip().to_canonical()),
                 };
                 Ok((Stream::Tcp(stream), peer))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok((
-                    Stream::Unix(stream),
-                    PeerAddress {
-                        name: "unix".into(),
-                        ip: None,
-                    },
-                ))
+                let peer = PeerAddress {
+                    name: "unix".into(),
+                    ip: None,
+                };
+                Ok((Stream::Unix(stream), peer))
             }
         }
     }
 }
 
+/// Answers leave at once, and a peer that is gone without a word is noticed some time.
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    SockRef::from(stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEP_ALIVE))
+}
+
 /// Whether only the connection that was to be taken has failed.
 fn is_of_the_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput};
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(
         error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput
+        ConnectionAborted | ConnectionRefused | ConnectionReset
     )
 }
 
@@ -247,57 +260,69 @@ impl Drop for AddressCount {
     }
 }
 
-/// A connection of either kind.
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-macro_rules! each {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Stream::Tcp($stream) => $call,
-            Stream::Unix($stream) => $call,
-        }
-    };
-}
+    use super::*;
 
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+    #[test]
+    fn an_address_has_no_more_than_its_share() {
+        let addresses = Addresses::new(Some(2));
+        let [one, other]: [IpAddr; 2] = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+        let first = addresses.count(Some(one));
+        let second = addresses.count(Some(one));
+        assert!(first.is_some() && second.is_some());
+        assert!(addresses.count(Some(one)).is_none());
+        assert!(addresses.count(Some(other)).is_some());
+        assert!(addresses.count(None).is_some());
+        drop(first);
+        let third = addresses.count(Some(one));
+        assert!(third.is_some() && addresses.count(Some(one)).is_none());
+        drop((second, third));
+        assert!(addresses.open.lock().unwrap().is_empty());
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+    #[test]
+    fn without_a_share_nothing_is_counted() {
+        let addresses = Addresses::new(None);
+        let counts: Vec<_> = (0..100)
+            .map(|_| addresses.count(Some([10, 0, 0, 1].into())))
+            .collect();
+        assert!(counts.iter().all(Option::is_some));
+        assert!(addresses.open.lock().unwrap().is_empty());
     }
 
-    fn is_write_vectored(&self) -> bool {
-        true
+    /// Sends a word over an accepted connection.
+    async fn check(mut acceptor: Acceptor, mut client: impl AsyncWrite + Unpin) -> PeerAddress {
+        let ((mut stream, peer), sent) =
+            tokio::join!(acceptor.accept(), client.write_all(b"hello"));
+        sent.unwrap();
+        let mut word = [0; 5];
+        stream.read_exact(&mut word).await.unwrap();
+        assert_eq!(&word, b"hello");
+        peer
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_flush(cx))
-    }
+    #[tokio::test]
+    async fn both_kinds_of_sockets_are_taken() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let acceptor = Acceptor::new(Socket::Tcp(listener)).unwrap();
+        let client = TcpStream::connect(address).await.unwrap();
+        let name = client.local_addr().unwrap().to_string();
+        let peer = check(acceptor, client).await;
+        assert_eq!(
+            (&*peer.name, peer.ip),
+            (name.as_str(), Some([127, 0, 0, 1].into()))
+        );
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let acceptor = Acceptor::new(Socket::Unix(listener)).unwrap();
+        let client = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let peer = check(acceptor, client).await;
+        assert_eq!((&*peer.name, peer.ip), ("unix", None));
     }
 }

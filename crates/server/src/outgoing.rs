@@ -21,7 +21,11 @@ pub(crate) struct Outgoing<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<S> {
     pub(crate) fn new(stream: S, pace: Pace) -> Self {
         let timer = Box::pin(tokio::time::sleep(pace.window));
-        Self { stream, progress: Progress::new(pace), timer }
+        Self {
+            stream,
+            progress: Progress::new(pace),
+            timer,
+        }
     }
 
     /// Follows an attempt to send.
@@ -104,7 +108,10 @@ mod tests {
 
     use super::*;
 
-    const PACE: Pace = Pace { window: Duration::from_secs(60), bytes: 61_440 };
+    const PACE: Pace = Pace {
+        window: Duration::from_secs(60),
+        bytes: 61_440,
+    };
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_given_up() {
@@ -165,7 +172,11 @@ mod tests {
         let (near, far) = tokio::io::duplex(1_000);
         let mut outgoing = Outgoing::new(near, Pace { bytes: 0, ..PACE });
         let writing = outgoing.write_all(&[0; 100_000]);
-        assert!(tokio::time::timeout(Duration::from_secs(100_000), writing).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(100_000), writing)
+                .await
+                .is_err()
+        );
         drop(far);
     }
 }

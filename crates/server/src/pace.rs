@@ -29,7 +29,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self { pace, waited: Duration::ZERO, since: None, moved: 0 }
+        Self {
+            pace,
+            waited: Duration::ZERO,
+            since: None,
+            moved: 0,
+        }
     }
 
     /// The client is waited for. When the window will be over, if there is one.

@@ -113,7 +113,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             timeout = self.header_timeout;
         }
         self.ahead = ahead.freeze();
-        Ok(if *self.ahead == *PREFACE { Protocol::Http2 } else { Protocol::Http1 })
+        Ok(if *self.ahead == *PREFACE {
+            Protocol::Http2
+        } else {
+            Protocol::Http1
+        })
     }
 
     /// Follows what became of the requests.
@@ -162,8 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Answers a first line that is too long, and is deaf from then on, as if the client had said
-    /// nothing more.
+    /// Answers a first line that is too long, and ends as if the client had said nothing more.
     fn poll_refuse(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.refusal.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.refusal))?;
@@ -172,7 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             }
             self.refusal.advance(written);
         }
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut *self).poll_shutdown(cx))?;
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the client may still be sending what nobody will read.

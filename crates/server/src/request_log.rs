@@ -9,6 +9,9 @@ use roadstead_oci::ErrorCode;
 
 use crate::routes::Route;
 
+/// The status in the line of a request whose client went away before it was answered.
+const NOT_ANSWERED: u16 = 499;
+
 /// Characters of a client's text that a line keeps.
 const TEXT_CHARS: usize = 256;
 
@@ -19,7 +22,8 @@ pub(crate) struct Line {
     pub(crate) route: &'static str,
     pub(crate) repository: String,
     pub(crate) reference: String,
-    pub(crate) status: StatusCode,
+    /// Of the answer, once there is one.
+    pub(crate) status: Option<StatusCode>,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) cause: Option<String>,
     pub(crate) principal: String,
@@ -38,7 +42,7 @@ impl Line {
             route: "none",
             repository: String::new(),
             reference: String::new(),
-            status: StatusCode::OK,
+            status: None,
             code: None,
             cause: None,
             principal: String::new(),
@@ -83,7 +87,7 @@ impl Drop for Line {
             route = self.route,
             repository = self.repository,
             reference = self.reference,
-            status = self.status.as_u16(),
+            status = self.status.map_or(NOT_ANSWERED, |status| status.as_u16()),
             code = self.code.map_or("", ErrorCode::as_str),
             duration_ms = (duration_ms * 1000.0).round() / 1000.0,
             size_bytes = self.sent_bytes,
@@ -95,7 +99,7 @@ impl Drop for Line {
         );
         let request_id = &self.request_id;
         if let Some(cause) = &self.cause {
-            if self.status.is_server_error() {
+            if self.status.is_some_and(|status| status.is_server_error()) {
                 tracing::error!(request_id, cause, "the request failed");
             } else {
                 tracing::warn!(request_id, cause, "the request was refused");

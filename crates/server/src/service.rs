@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use http::header::{CONNECTION, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use roadstead_oci::ErrorCode;
 use roadstead_registry::Context;
@@ -13,8 +13,9 @@ use uuid::Uuid;
 
 use crate::activity::Activity;
 use crate::app::{Answered, App};
-use crate::body::{Pace, RequestBody, ResponseBody};
+use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
+use crate::pace::Pace;
 use crate::request_log::{Line, printable};
 use crate::strict::{self, Ambiguous};
 
@@ -30,11 +31,11 @@ pub(crate) struct Peer {
 
 /// Answers one request. Never fails: whatever happens has an answer.
 pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
-    let counted = peer.activity.request();
+    let (counted, number) = peer.activity.request();
     let request_id = Uuid::new_v4().to_string();
     let agent = text(request.headers(), &USER_AGENT);
-    let method = request.method().clone();
-    let version = request.version();
+    let (method, version) = (request.method().clone(), request.version());
+    let is_head = method == Method::HEAD;
     let mut line = Line::new(
         method,
         request_id.clone(),
@@ -43,11 +44,9 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     );
     let context = context(&peer, &request, &request_id, &agent);
 
-    // The library drops one of two lengths: only the raw head shows both.
-    let two_lengths = peer
-        .activity
-        .take_two_lengths()
-        .then_some(Ambiguous::LengthAndEncoding);
+    // hyper drops one of two lengths: only the raw head shows both.
+    let two_lengths = peer.activity.is_distrusted(number);
+    let two_lengths = two_lengths.then_some(Ambiguous::Lengths);
     let ambiguous = two_lengths.or_else(|| strict::check(&request).err());
     let (parts, incoming) = request.into_parts();
     let body = RequestBody::new(incoming, peer.pace, Arc::clone(&peer.activity));
@@ -75,7 +74,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     if let Some(route) = &route {
         line.route(route);
     }
-    line.status = response.status();
+    line.status = Some(response.status());
     (line.code, line.cause, line.principal) = (code, cause, printable(&principal));
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -84,6 +83,10 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if is_head {
+        // The headers are those of a GET; HTTP/2 would send what is there, HTTP/1 would not.
+        *response.body_mut() = ResponseBody::empty();
     }
     let sending = peer.activity.sending();
     response.body_mut().carry(line, [counted, sending]);

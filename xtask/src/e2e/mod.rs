@@ -9,6 +9,7 @@
 mod buildah;
 mod crane;
 mod docker;
+mod folder;
 mod helm;
 mod large;
 mod login;
@@ -56,11 +57,16 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "login",
-        programs: &[
-            "dockerd", "podman", "skopeo", "crane", "oras", "regctl", "helm",
-        ],
+        programs: &["podman", "skopeo", "crane", "oras", "regctl", "helm"],
         setup: Setup::Password,
         play: login::play,
+    },
+    // Apart from the others, because they need no root.
+    Scenario {
+        name: "docker-login",
+        programs: &["dockerd"],
+        setup: Setup::Password,
+        play: login::play_docker,
     },
 ];
 

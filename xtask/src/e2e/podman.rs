@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::folder::PODMAN_RUN;
 use super::workbench::{Workbench, expect_all};
 use crate::{command, image};
 
@@ -74,7 +75,7 @@ pub(super) fn podman(bench: &Workbench) -> Result<Command> {
         .arg("--runroot")
         .arg(bench.path("podman-run"))
         .arg("--tmpdir")
-        .arg(bench.path("podman-tmp"))
+        .arg(bench.path(PODMAN_RUN))
         .args(["--storage-driver", "vfs", "--events-backend", "none"])
         .args(["--cgroup-manager", "cgroupfs"]);
     Ok(command)

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
-use tempfile::TempDir;
 
+use super::folder::Folder;
 use crate::http::{self, Answer};
 use crate::registry::Registry;
 use crate::tools::Tools;
@@ -36,7 +36,7 @@ pub(crate) enum Setup {
 pub(crate) struct Workbench<'a> {
     tools: &'a Tools,
     registry: Registry,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl<'a> Workbench<'a> {
@@ -45,7 +45,7 @@ impl<'a> Workbench<'a> {
     /// # Errors
     /// Where it does not start.
     pub(crate) fn new(tools: &'a Tools, binary: &Path, setup: Setup) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = Folder::new()?;
         let home = folder.path().join("home");
         std::fs::create_dir_all(home.join("run"))?;
         // Some clients insist that the file that they were told of exists.

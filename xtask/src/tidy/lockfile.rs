@@ -21,13 +21,20 @@ const MINIMUM: &[(&str, &str, &str)] = &[
     ),
     ("lru", "0.18.2", "RUSTSEC-2026-0253"),
     ("object_store", "0.10.2", "RUSTSEC-2024-0358"),
+    ("regex", "1.5.5", "RUSTSEC-2022-0013"),
+    ("ring", "0.17.12", "RUSTSEC-2025-0009"),
     ("rustls", "0.23.18", "RUSTSEC-2024-0336, RUSTSEC-2024-0399"),
     (
         "rustls-webpki",
         "0.103.13",
         "RUSTSEC-2026-0049, 0098, 0099, 0104",
     ),
+    ("shlex", "1.3.0", "RUSTSEC-2024-0006"),
+    ("slab", "0.4.11", "RUSTSEC-2025-0047"),
+    ("smallvec", "1.6.1", "RUSTSEC-2021-0003"),
     ("sqlx", "0.8.1", "RUSTSEC-2024-0363"),
+    ("thread_local", "1.1.4", "RUSTSEC-2022-0006"),
+    ("tokio", "1.44.2", "RUSTSEC-2025-0023"),
     ("tokio-postgres", "0.7.18", "RUSTSEC-2026-0178"),
     ("tracing-subscriber", "0.3.20", "RUSTSEC-2025-0055"),
 ];
@@ -83,6 +90,15 @@ mod tests {
         let found = findings_in(check, &[("Cargo.lock", lock)]);
         let expected = "Cargo.lock: h2 0.4.9 must be 0.4.16 or newer: RUSTSEC-2026-0258";
         assert_eq!(found, [expected]);
+    }
+
+    #[test]
+    fn the_table_names_each_crate_once_and_in_order() {
+        assert!(
+            MINIMUM
+                .windows(2)
+                .all(|pair| matches!(pair, [one, two] if one.0 < two.0))
+        );
     }
 
     #[test]

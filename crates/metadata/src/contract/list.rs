@@ -1,224 +1,203 @@
-//! Lists: keyset pages in byte order, of what is visible.
+//! Lists: keyset pages in byte order.
 
-use bytes::Bytes;
-use roadstead_oci::Digest;
+use crate::{Page, Referrer};
 
-use super::{Fixture, contract, digest, image, name, origin};
-use crate::{Metadata, Page};
+use super::*;
 
 contract!(
-    tags_come_in_byte_order_page_by_page,
-    a_repository_without_a_manifest_has_no_list_of_tags,
-    repositories_come_in_byte_order_from_their_first_manifest_on,
-    a_list_goes_on_behind_what_is_gone,
-    referrers_come_in_digest_order_and_can_be_filtered,
-    a_page_of_referrers_ends_by_number_or_by_bytes,
-    a_deleted_referrer_is_not_listed,
+    tags_come_in_byte_order,
+    a_page_says_whether_more_follow,
+    a_list_goes_on_after_what_need_not_exist,
+    tags_of_a_repository_without_manifests_are_none,
+    repositories_come_in_byte_order_once_they_had_a_manifest,
+    a_repository_stays_listed_without_manifests,
+    referrers_come_in_digest_order,
+    referrers_are_filtered_before_they_are_counted,
+    referrers_end_before_the_descriptor_that_is_too_much,
+    referrers_of_what_does_not_exist_are_kept,
+    long_lists_are_read_whole,
 );
 
-fn texts<T: ToString>(page: &Page<T>) -> Vec<String> {
-    page.items.iter().map(ToString::to_string).collect()
+async fn tags(f: &Fixture, after: Option<&str>, limit: u32) -> Page<Tag> {
+    let page = f.meta.tags(&name("a"), after, limit).await.unwrap();
+    page.unwrap()
 }
 
-async fn tags_come_in_byte_order_page_by_page(fixture: Fixture) {
-    let tags = ["v1", "V2", "_x", "0", "a", "b.c", "v1-rc"];
-    fixture.put_tagged(image("a", 10, vec![]), &tags).await;
-    fixture
-        .put_tagged(image("a/b", 10, vec![]), &["other"])
+fn spelled(page: &Page<Tag>) -> Vec<&str> {
+    page.items.iter().map(Tag::as_str).collect()
+}
+
+async fn tags_come_in_byte_order(f: Fixture) {
+    let mut new = manifest("a", 1);
+    for name_of_tag in ["b", "_", "a10", "Z", "a", "a2", "9", "a.1", "a-1"] {
+        new = new.tagged(name_of_tag);
+    }
+    f.push(new).await;
+    let page = tags(&f, None, 100).await;
+    assert_eq!(
+        spelled(&page),
+        ["9", "Z", "_", "a", "a-1", "a.1", "a10", "a2", "b"]
+    );
+    assert!(!page.more);
+}
+
+async fn a_page_says_whether_more_follow(f: Fixture) {
+    f.push(manifest("a", 1).tagged("1").tagged("2").tagged("3"))
         .await;
-    let mut expected = tags.map(str::to_owned);
-    expected.sort();
-    for limit in [1, 2, 6, 7, 100] {
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = fixture
-                .meta
-                .tags(&name("a"), after.as_deref(), limit)
-                .await
-                .unwrap();
-            let page = page.unwrap();
-            assert!(page.items.len() <= limit as usize);
-            found.extend(texts(&page));
-            if !page.more {
-                break;
-            }
-            after = found.last().cloned();
-        }
-        assert_eq!(found, expected, "{limit}");
+    let page = tags(&f, None, 2).await;
+    assert_eq!((spelled(&page), page.more), (vec!["1", "2"], true));
+    let page = tags(&f, None, 3).await;
+    assert_eq!((spelled(&page), page.more), (vec!["1", "2", "3"], false));
+    let page = tags(&f, Some("2"), 1).await;
+    assert_eq!((spelled(&page), page.more), (vec!["3"], false));
+    let page = tags(&f, None, 0).await;
+    assert_eq!((spelled(&page), page.more), (vec![], true));
+    let page = tags(&f, None, u32::MAX).await;
+    assert_eq!((page.items.len(), page.more), (3, false));
+}
+
+async fn a_list_goes_on_after_what_need_not_exist(f: Fixture) {
+    f.push(manifest("a", 1).tagged("a").tagged("c")).await;
+    for (after, expected) in [
+        ("", vec!["a", "c"]),
+        ("b", vec!["c"]),
+        ("c", vec![]),
+        ("~", vec![]),
+    ] {
+        let page = tags(&f, Some(after), 10).await;
+        assert_eq!(spelled(&page), expected, "after {after:?}");
     }
 }
 
-async fn a_repository_without_a_manifest_has_no_list_of_tags(fixture: Fixture) {
-    fixture.push_blob("a", 1).await;
-    for repository in ["a", "nowhere"] {
-        assert!(
-            fixture
-                .meta
-                .tags(&name(repository), None, 10)
-                .await
-                .unwrap()
-                .is_none()
-        );
+async fn tags_of_a_repository_without_manifests_are_none(f: Fixture) {
+    f.push_blob("a", 1).await;
+    for repository in ["a", "never"] {
+        let page = f.meta.tags(&name(repository), None, 10).await.unwrap();
+        assert_eq!(page, None);
     }
-    fixture.put(image("a", 10, vec![])).await;
-    let page = fixture
-        .meta
-        .tags(&name("a"), None, 10)
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(page.items.is_empty() && !page.more);
-    // One whose manifests are all deleted still has an empty list.
-    fixture
-        .meta
-        .delete_manifest(&name("a"), &digest(10), origin())
-        .await
-        .unwrap();
-    assert!(
-        fixture
-            .meta
-            .tags(&name("a"), None, 10)
-            .await
-            .unwrap()
-            .is_some()
+}
+
+async fn repositories_come_in_byte_order_once_they_had_a_manifest(f: Fixture) {
+    f.push_blob("blobs/only", 1).await;
+    for repository in ["b", "a/c", "a-b", "a", "a0"] {
+        f.push(manifest(repository, 1)).await;
+    }
+    let page = f.meta.repositories(None, 10).await.unwrap();
+    let expected = ["a", "a-b", "a/c", "a0", "b"].map(name);
+    assert_eq!((page.items, page.more), (expected.to_vec(), false));
+    let page = f.meta.repositories(Some("a-a"), 2).await.unwrap();
+    assert_eq!(
+        (page.items, page.more),
+        (vec![name("a-b"), name("a/c")], true)
     );
 }
 
-async fn repositories_come_in_byte_order_from_their_first_manifest_on(fixture: Fixture) {
-    for repository in ["math/x", "math-voila", "math", "z/0x", "z-b", "z"] {
-        fixture.push_blob(repository, 1).await;
-        fixture.put(image(repository, 10, vec![])).await;
-    }
-    fixture.push_blob("blobs-only", 1).await;
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = fixture
-            .meta
-            .repositories(after.as_deref(), 1)
-            .await
-            .unwrap();
-        found.extend(texts(&page));
-        if !page.more {
-            break;
-        }
-        after = found.last().cloned();
-    }
-    assert_eq!(found, ["math", "math-voila", "math/x", "z", "z-b", "z/0x"]);
+async fn a_repository_stays_listed_without_manifests(f: Fixture) {
+    f.push(manifest("a", 1).tagged("v1")).await;
+    f.delete_manifest("a", 1).await;
+    let page = f.meta.repositories(None, 10).await.unwrap();
+    assert_eq!(page.items, [name("a")]);
+    assert_eq!(tags(&f, None, 10).await, Page::empty());
 }
 
-async fn a_list_goes_on_behind_what_is_gone(fixture: Fixture) {
-    fixture
-        .put_tagged(image("a", 10, vec![]), &["a", "c"])
-        .await;
-    let page = fixture
-        .meta
-        .tags(&name("a"), Some("b"), 10)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(texts(&page), ["c"]);
-    let page = fixture
-        .meta
-        .tags(&name("a"), Some("c"), 10)
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(page.items.is_empty() && !page.more);
-}
-
-async fn refer(fixture: &Fixture, number: u8, artifact_type: Option<&str>, length: usize) {
-    let mut new = image("a", number, vec![]);
-    new.subject = Some(digest(200));
-    new.artifact_type = artifact_type.map(str::to_owned);
-    new.referrer = Some(Bytes::from(vec![number; length]));
-    fixture.put(new).await;
-}
-
-async fn page(
-    fixture: &Fixture,
+/// A page of referrers of manifest 7.
+async fn referrers(
+    f: &Fixture,
     artifact_type: Option<&str>,
     after: Option<Digest>,
     limit: u32,
     bytes_max: usize,
-) -> (Vec<Digest>, bool) {
-    let (repository, subject) = (name("a"), digest(200));
-    let page = fixture
-        .meta
-        .referrers(
-            &repository,
-            &subject,
-            artifact_type,
-            after.as_ref(),
-            limit,
-            bytes_max,
-        )
-        .await
-        .unwrap();
-    (
-        page.items.iter().map(|item| item.digest).collect(),
-        page.more,
-    )
+) -> Page<Referrer> {
+    let (repository, subject) = (name("a"), manifest_digest(7));
+    let page = f.meta.referrers(
+        &repository,
+        &subject,
+        artifact_type,
+        after.as_ref(),
+        limit,
+        bytes_max,
+    );
+    page.await.unwrap()
 }
 
-async fn referrers_come_in_digest_order_and_can_be_filtered(fixture: Fixture) {
-    assert_eq!(page(&fixture, None, None, 10, 100).await, (vec![], false));
-    for (number, artifact_type) in [
-        (12, Some("x")),
-        (10, Some("x")),
-        (11, Some("y")),
-        (13, None),
-    ] {
-        refer(&fixture, number, artifact_type, 1).await;
+fn digests(page: &Page<Referrer>) -> Vec<Digest> {
+    page.items.iter().map(|referrer| referrer.digest).collect()
+}
+
+async fn referrers_come_in_digest_order(f: Fixture) {
+    for n in [3, 1, 4, 2] {
+        f.push(manifest("a", n).with_subject(7, "x/y")).await;
     }
-    fixture.put(image("a", 14, vec![])).await;
-    let all = [10, 11, 12, 13].map(digest).to_vec();
-    assert_eq!(page(&fixture, None, None, 10, 100).await, (all, false));
-    let of_x = [10, 12].map(digest).to_vec();
-    assert_eq!(
-        page(&fixture, Some("x"), None, 10, 100).await,
-        (of_x, false)
-    );
-    assert_eq!(
-        page(&fixture, Some("z"), None, 10, 100).await,
-        (vec![], false)
-    );
+    f.push(manifest("b", 5).with_subject(7, "x/y")).await;
+    f.push(manifest("a", 6).with_subject(8, "x/y")).await;
+    let mut expected = [1, 2, 3, 4].map(manifest_digest).to_vec();
+    expected.sort_by_key(Digest::to_string);
+    let page = referrers(&f, None, None, 10, 10_000).await;
+    assert_eq!((digests(&page), page.more), (expected.clone(), false));
+    let descriptor = format!("{{\"of\":\"{}\"}}", expected[0]);
+    assert_eq!(page.items[0].descriptor, descriptor);
+
+    let page = referrers(&f, None, None, 3, 10_000).await;
+    assert_eq!((digests(&page), page.more), (expected[..3].to_vec(), true));
+    let page = referrers(&f, None, Some(expected[2]), 3, 10_000).await;
+    assert_eq!((digests(&page), page.more), (expected[3..].to_vec(), false));
+    let page = referrers(&f, None, Some(blob(1)), 3, 10_000).await;
+    assert!(page.items.iter().all(|item| item.digest > blob(1)));
 }
 
-async fn a_page_of_referrers_ends_by_number_or_by_bytes(fixture: Fixture) {
-    for number in 10..15 {
-        refer(&fixture, number, Some("x"), 10).await;
+async fn referrers_are_filtered_before_they_are_counted(f: Fixture) {
+    for n in 0..10 {
+        let of_type = if n % 5 == 4 { "x/wanted" } else { "x/other" };
+        f.push(manifest("a", n).with_subject(7, of_type)).await;
     }
-    let first = [10, 11].map(digest).to_vec();
-    assert_eq!(
-        page(&fixture, None, None, 2, 1_000).await,
-        (first.clone(), true)
-    );
-    assert_eq!(
-        page(&fixture, Some("x"), None, 100, 20).await,
-        (first, true)
-    );
-    assert_eq!(
-        page(&fixture, None, None, 100, 1).await,
-        (vec![digest(10)], true)
-    );
-    let rest = [13, 14].map(digest).to_vec();
-    assert_eq!(
-        page(&fixture, None, Some(digest(12)), 2, 1_000).await,
-        (rest, false)
-    );
+    let page = referrers(&f, Some("x/wanted"), None, 2, 10_000).await;
+    assert_eq!((page.items.len(), page.more), (2, false));
+    let page = referrers(&f, Some("x/wanted"), None, 1, 10_000).await;
+    assert_eq!((page.items.len(), page.more), (1, true));
+    let page = referrers(&f, Some("x/none"), None, 1, 10_000).await;
+    assert_eq!(page, Page::empty());
 }
 
-async fn a_deleted_referrer_is_not_listed(fixture: Fixture) {
-    refer(&fixture, 10, None, 1).await;
-    fixture
-        .meta
-        .delete_manifest(&name("a"), &digest(10), origin())
-        .await
-        .unwrap();
-    assert_eq!(page(&fixture, None, None, 10, 100).await, (vec![], false));
-    refer(&fixture, 10, None, 1).await;
-    assert_eq!(
-        page(&fixture, None, None, 10, 100).await,
-        (vec![digest(10)], false)
-    );
+async fn referrers_end_before_the_descriptor_that_is_too_much(f: Fixture) {
+    for n in [2, 4, 6] {
+        f.push(manifest("a", n).with_subject(7, "x/y")).await;
+    }
+    let one = referrers(&f, None, None, 1, 10_000).await;
+    let bytes = one.items[0].descriptor.len();
+    for (bytes_max, expected) in [(0, 1), (bytes, 1), (2 * bytes - 1, 1), (2 * bytes, 2)] {
+        let page = referrers(&f, None, None, 10, bytes_max).await;
+        assert_eq!(
+            (page.items.len(), page.more),
+            (expected, true),
+            "{bytes_max}"
+        );
+    }
+    let page = referrers(&f, None, None, 10, 3 * bytes).await;
+    assert_eq!((page.items.len(), page.more), (3, false));
+}
+
+async fn referrers_of_what_does_not_exist_are_kept(f: Fixture) {
+    f.push(manifest("a", 1).with_subject(7, "x/y")).await;
+    assert!(!f.has_manifest("a", 7).await);
+    let page = referrers(&f, None, None, 10, 10_000).await;
+    assert_eq!(digests(&page), [manifest_digest(1)]);
+    f.push(manifest("a", 7)).await;
+    f.delete_manifest("a", 7).await;
+    assert_eq!(referrers(&f, None, None, 10, 10_000).await, page);
+    assert!(f.referrers("never", 7).await.is_empty());
+}
+
+/// Lists this long are read on another thread where that costs less.
+async fn long_lists_are_read_whole(f: Fixture) {
+    let mut new = manifest("a", 1);
+    for n in 0..250 {
+        new = new.tagged(&format!("t{n:03}"));
+    }
+    f.push(new).await;
+    let page = tags(&f, None, 200).await;
+    assert_eq!((page.items.len(), page.more), (200, true));
+    let page = tags(&f, Some("t199"), 200).await;
+    assert_eq!((page.items.len(), page.more), (50, false));
+    let lines = f.meta.journal(0, 100_000).await.unwrap();
+    assert_eq!(lines.len(), 252);
 }

@@ -1,343 +1,229 @@
-//! Manifests and tags: what must be there, what becomes visible together, what deletion leaves.
+//! Manifests: T3 and their deletion.
 
-use roadstead_oci::{MediaType, Reference};
+use crate::ManifestRow;
 
-use super::{Fixture, HOUR, contract, digest, edge, image, name, origin, tag};
-use crate::{Change, Edge, Metadata, PutManifest};
+use super::*;
 
 contract!(
-    a_manifest_is_read_by_digest_and_by_tag,
+    a_pushed_manifest_is_read_by_digest_and_by_tag,
+    a_push_makes_and_lists_the_repository,
     what_is_required_and_missing_is_named_once_blobs_first,
-    what_may_be_missing_is_taken,
-    a_wrong_size_is_refused,
-    nothing_becomes_visible_of_a_refused_push,
-    blobs_and_children_of_other_repositories_do_not_count,
-    all_tags_move_together,
-    a_tag_that_points_there_already_does_not_change,
-    the_same_manifest_twice_is_one,
-    a_digest_keeps_its_first_type,
-    a_deleted_manifest_takes_its_tags_along,
-    a_deleted_manifest_that_is_pushed_again_is_there_again,
-    a_deleted_child_still_counts_as_missing,
-    an_edge_takes_its_blob_when_it_appears,
-    a_deleted_tag_leaves_the_manifest,
-    what_loses_its_last_tag_or_edge_stays_a_lease_longer,
+    a_refused_push_changes_nothing,
+    what_another_repository_has_is_missing,
+    a_deleted_child_is_missing,
+    a_length_that_is_not_the_targets_is_refused,
+    what_is_not_required_may_be_missing_but_not_wrong,
+    pushing_again_is_not_created,
+    a_digest_keeps_the_type_it_was_first_stored_with,
+    a_deleted_manifest_is_gone_with_its_tags,
+    a_deleted_manifest_comes_back_when_it_is_pushed_again,
+    a_deleted_manifest_holds_nothing_of_the_users,
+    deletion_restarts_the_leases_of_what_was_named,
+    a_child_may_go_before_its_index,
+    the_same_manifest_in_two_repositories_is_two,
 );
 
-async fn a_manifest_is_read_by_digest_and_by_tag(fixture: Fixture) {
-    fixture
-        .put_tagged(image("a", 10, vec![]), &["v1", "v2"])
-        .await;
-    for reference in [
-        Reference::Digest(digest(10)),
-        Reference::Tag(tag("v1")),
-        Reference::Tag(tag("v2")),
-    ] {
-        let row = fixture
-            .meta
-            .manifest(&name("a"), &reference)
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!((row.digest, row.size_bytes), (digest(10), 10));
-        assert_eq!(
-            (&row.body[..], row.media_type),
-            (&[10; 10][..], MediaType::OCI_IMAGE)
-        );
-        assert_eq!(row.pushed_at, fixture.now());
-        assert_eq!(fixture.resolve("b", reference.clone()).await, None);
+async fn row(f: &Fixture, repository: &str, n: u32) -> Option<ManifestRow> {
+    let reference = Reference::Digest(manifest_digest(n));
+    let row = f.meta.manifest(&name(repository), &reference).await;
+    row.unwrap()
+}
+
+async fn a_pushed_manifest_is_read_by_digest_and_by_tag(f: Fixture) {
+    f.push_blob("a", 1).await;
+    let new = manifest("a", 1).with_blob(1).tagged("v1").tagged("v2");
+    assert_eq!(f.put(new).await, PutManifest::Stored { created: true });
+    let by_digest = row(&f, "a", 1).await.unwrap();
+    assert_eq!(by_digest.body, manifest_body(1));
+    assert_eq!(by_digest.size_bytes, manifest_body(1).len() as u64);
+    assert_eq!(by_digest.media_type, media_type(MANIFEST_TYPE));
+    assert_eq!(by_digest.pushed_at, START);
+    for name_of_tag in ["v1", "v2"] {
+        let reference = Reference::Tag(tag(name_of_tag));
+        let by_tag = f.meta.manifest(&name("a"), &reference).await.unwrap();
+        assert_eq!(by_tag.unwrap(), by_digest);
+        let summary = f.meta.manifest_summary(&name("a"), &reference).await;
+        let summary = summary.unwrap().unwrap();
+        assert_eq!(summary.digest, by_digest.digest);
+        assert_eq!(summary.media_type, by_digest.media_type);
+        assert_eq!(summary.size_bytes, by_digest.size_bytes);
+        assert_eq!(summary.pushed_at, by_digest.pushed_at);
     }
-    assert_eq!(fixture.resolve_tag("a", "v3").await, None);
+    assert_eq!(f.tag("a", "v3").await, None);
+    assert_eq!(f.tag("b", "v1").await, None);
 }
 
-async fn what_is_required_and_missing_is_named_once_blobs_first(fixture: Fixture) {
-    let there = fixture.push_blob("a", 1).await;
-    let mut new = image(
-        "a",
-        10,
-        vec![edge(digest(3), 5), edge(there, 5), edge(digest(2), 5)],
-    );
-    new.blobs.push(edge(digest(3), 5));
-    new.children = vec![edge(digest(4), 5)];
-    let put = fixture.put(new).await;
-    assert_eq!(
-        put,
-        PutManifest::Missing(vec![digest(3), digest(2), digest(4)])
-    );
+async fn a_push_makes_and_lists_the_repository(f: Fixture) {
+    f.push(manifest("a", 1)).await;
+    let listed = f.meta.repositories(None, 10).await.unwrap();
+    assert_eq!(listed.items, [name("a")]);
+    let tags = f.meta.tags(&name("a"), None, 10).await.unwrap();
+    assert_eq!(tags.unwrap().items, []);
 }
 
-async fn what_may_be_missing_is_taken(fixture: Fixture) {
-    let optional = |number| Edge {
-        required: false,
-        ..edge(digest(number), 5)
-    };
-    let mut new = image("a", 10, vec![optional(1)]);
-    new.children = vec![optional(2)];
-    assert_eq!(
-        fixture.put(new).await,
-        PutManifest::Stored { created: true }
-    );
+async fn what_is_required_and_missing_is_named_once_blobs_first(f: Fixture) {
+    f.push_blob("a", 1).await;
+    let index = manifest("a", 9)
+        .with_child(5)
+        .with_blob(3)
+        .with_blob(1)
+        .with_blob(2)
+        .with_blob(3)
+        .with_child(5)
+        .with_child(4);
+    let missing = vec![blob(3), blob(2), manifest_digest(5), manifest_digest(4)];
+    assert_eq!(f.put(index).await, PutManifest::Missing(missing));
 }
 
-async fn a_wrong_size_is_refused(fixture: Fixture) {
-    let blob = fixture.push_blob("a", 1).await;
-    fixture.put(image("a", 10, vec![])).await;
-    let mut new = image(
-        "a",
-        11,
-        vec![Edge {
-            required: false,
-            ..edge(blob, 6)
-        }],
-    );
-    new.children = vec![edge(digest(10), 9)];
-    let put = fixture.put(new).await;
-    assert_eq!(
-        put,
-        PutManifest::SizeMismatch(vec![(blob, 5), (digest(10), 10)])
-    );
+async fn a_refused_push_changes_nothing(f: Fixture) {
+    f.push_blob("a", 1).await;
+    f.push(manifest("a", 1).tagged("v1")).await;
+    let lines = f.changes().await;
+    f.put(manifest("a", 2).with_blob(9).tagged("v1")).await;
+    f.put(manifest("never", 2).with_blob(9).tagged("v1")).await;
+    assert!(!f.has_manifest("a", 2).await);
+    assert_eq!(f.tag("a", "v1").await, Some(manifest_digest(1)));
+    assert_eq!(f.changes().await, lines);
+    let listed = f.meta.repositories(None, 10).await.unwrap();
+    assert_eq!(listed.items, [name("a")]);
 }
 
-async fn nothing_becomes_visible_of_a_refused_push(fixture: Fixture) {
-    let before = fixture.lines().await.len();
-    let mut new = image("new", 10, vec![edge(digest(1), 5)]);
-    new.tags = vec![tag("v1")];
-    fixture.put(new).await;
-    assert_eq!(fixture.resolve_tag("new", "v1").await, None);
-    assert_eq!(fixture.lines().await.len(), before);
-    assert!(
-        fixture
-            .meta
-            .tags(&name("new"), None, 10)
-            .await
-            .unwrap()
-            .is_none()
-    );
+async fn what_another_repository_has_is_missing(f: Fixture) {
+    f.push_blob("b", 1).await;
+    f.push(manifest("b", 2)).await;
+    let put = f.put(manifest("a", 9).with_blob(1).with_child(2)).await;
+    let missing = vec![blob(1), manifest_digest(2)];
+    assert_eq!(put, PutManifest::Missing(missing));
 }
 
-async fn blobs_and_children_of_other_repositories_do_not_count(fixture: Fixture) {
-    let blob = fixture.push_blob("b", 1).await;
-    fixture.put(image("b", 10, vec![])).await;
-    let mut new = image("a", 11, vec![edge(blob, 5)]);
-    new.children = vec![edge(digest(10), 10)];
-    assert_eq!(
-        fixture.put(new).await,
-        PutManifest::Missing(vec![blob, digest(10)])
-    );
+async fn a_deleted_child_is_missing(f: Fixture) {
+    f.push(manifest("a", 1)).await;
+    f.delete_manifest("a", 1).await;
+    let put = f.put(manifest("a", 9).with_child(1)).await;
+    assert_eq!(put, PutManifest::Missing(vec![manifest_digest(1)]));
 }
 
-async fn all_tags_move_together(fixture: Fixture) {
-    fixture.put_tagged(image("a", 10, vec![]), &["v1"]).await;
-    fixture
-        .put_tagged(image("a", 11, vec![]), &["v1", "latest", "v1"])
-        .await;
-    for text in ["v1", "latest"] {
-        assert_eq!(fixture.resolve_tag("a", text).await, Some(digest(11)));
-    }
-    let lines = fixture.lines().await;
-    let moved = lines.iter().filter(|line| line.change == Change::TagSet);
-    let moved: Vec<_> = moved
-        .map(|line| (line.tag.clone().unwrap(), line.previous))
-        .collect();
-    let expected = [
-        (tag("v1"), None),
-        (tag("v1"), Some(digest(10))),
-        (tag("latest"), None),
+async fn a_length_that_is_not_the_targets_is_refused(f: Fixture) {
+    f.push_blob("a", 1).await;
+    f.push(manifest("a", 2)).await;
+    let mut index = manifest("a", 9).with_blob(1).with_child(2);
+    index.blobs[0].size_bytes += 1;
+    index.children[0].size_bytes = 0;
+    let wrong = vec![
+        (blob(1), content(1).len() as u64),
+        (manifest_digest(2), manifest_body(2).len() as u64),
     ];
-    assert_eq!(moved, expected);
+    let put = f.put(index.clone()).await;
+    assert_eq!(put, PutManifest::SizeMismatch(wrong));
+    // What is missing is said first: the lengths may be right by the next try.
+    let put = f.put(index.with_blob(7)).await;
+    assert_eq!(put, PutManifest::Missing(vec![blob(7)]));
 }
 
-async fn a_tag_that_points_there_already_does_not_change(fixture: Fixture) {
-    for _ in 0..2 {
-        fixture.put_tagged(image("a", 10, vec![]), &["v1"]).await;
-    }
-    let changes = fixture.changes().await;
-    let set = changes.iter().filter(|change| **change == Change::TagSet);
-    assert_eq!(set.count(), 1);
+async fn what_is_not_required_may_be_missing_but_not_wrong(f: Fixture) {
+    let index = manifest("a", 9)
+        .with_optional_blob(1)
+        .with_optional_child(2);
+    f.push(index.clone()).await;
+    f.push_blob("a", 1).await;
+    let mut wrong = index;
+    wrong.digest = manifest_digest(8);
+    wrong.blobs[0].size_bytes += 1;
+    let put = f.put(wrong).await;
+    let size_bytes = content(1).len() as u64;
+    assert_eq!(put, PutManifest::SizeMismatch(vec![(blob(1), size_bytes)]));
 }
 
-async fn the_same_manifest_twice_is_one(fixture: Fixture) {
-    assert_eq!(
-        fixture.put(image("a", 10, vec![])).await,
-        PutManifest::Stored { created: true }
-    );
-    let first = fixture.now();
-    fixture.clock.advance(HOUR);
-    assert_eq!(
-        fixture.put(image("a", 10, vec![])).await,
-        PutManifest::Stored { created: false }
-    );
-    let reference = Reference::Digest(digest(10));
-    let row = fixture
-        .meta
-        .manifest(&name("a"), &reference)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(row.pushed_at, first);
+async fn pushing_again_is_not_created(f: Fixture) {
+    f.push(manifest("a", 1).tagged("v1")).await;
+    f.clock.advance(HOUR);
+    let again = f.put(manifest("a", 1).tagged("v2")).await;
+    assert_eq!(again, PutManifest::Stored { created: false });
+    assert_eq!(row(&f, "a", 1).await.unwrap().pushed_at, START);
+    assert_eq!(f.tag("a", "v1").await, Some(manifest_digest(1)));
+    assert_eq!(f.tag("a", "v2").await, Some(manifest_digest(1)));
 }
 
-/// A digest answers for ever what it once answered.
-async fn a_digest_keeps_its_first_type(fixture: Fixture) {
-    fixture.put(image("a", 10, vec![])).await;
-    let mut other = image("a", 10, vec![]);
-    other.media_type = MediaType::DOCKER_IMAGE;
-    fixture.put(other.clone()).await;
-    let reference = Reference::Digest(digest(10));
-    let media_type = || async {
-        fixture
-            .meta
-            .manifest(&name("a"), &reference)
-            .await
-            .unwrap()
-            .unwrap()
-            .media_type
-    };
-    assert_eq!(media_type().await, MediaType::OCI_IMAGE);
-    fixture
-        .meta
-        .delete_manifest(&name("a"), &digest(10), origin())
-        .await
-        .unwrap();
-    fixture.put(other).await;
-    assert_eq!(media_type().await, MediaType::OCI_IMAGE);
+async fn a_digest_keeps_the_type_it_was_first_stored_with(f: Fixture) {
+    f.push(manifest("a", 1)).await;
+    let mut other = manifest("a", 1);
+    other.media_type = media_type("application/vnd.docker.distribution.manifest.v2+json");
+    f.push(other.clone()).await;
+    let stored = row(&f, "a", 1).await.unwrap().media_type;
+    assert_eq!(stored, media_type(MANIFEST_TYPE));
+    f.delete_manifest("a", 1).await;
+    f.push(other).await;
+    let stored = row(&f, "a", 1).await.unwrap().media_type;
+    assert_eq!(stored, media_type(MANIFEST_TYPE));
 }
 
-async fn a_deleted_manifest_takes_its_tags_along(fixture: Fixture) {
-    fixture
-        .put_tagged(image("a", 10, vec![]), &["z", "b"])
+async fn a_deleted_manifest_is_gone_with_its_tags(f: Fixture) {
+    f.push(manifest("a", 1).tagged("v2").tagged("v10").tagged("v1"))
         .await;
-    fixture.put_tagged(image("a", 11, vec![]), &["other"]).await;
-    let delete = || async {
-        fixture
-            .meta
-            .delete_manifest(&name("a"), &digest(10), origin())
-            .await
-    };
-    assert_eq!(delete().await.unwrap(), Some(vec![tag("b"), tag("z")]));
-    assert_eq!(delete().await.unwrap(), None);
-    for text in ["z", "b"] {
-        assert_eq!(fixture.resolve_tag("a", text).await, None);
+    f.push(manifest("a", 2).tagged("v3")).await;
+    let tags = f.delete_manifest("a", 1).await.unwrap();
+    assert_eq!(tags, [tag("v1"), tag("v10"), tag("v2")]);
+    assert!(!f.has_manifest("a", 1).await);
+    for name_of_tag in ["v1", "v10", "v2"] {
+        assert_eq!(f.tag("a", name_of_tag).await, None);
     }
-    assert_eq!(
-        fixture.resolve("a", Reference::Digest(digest(10))).await,
-        None
-    );
-    assert_eq!(fixture.resolve_tag("a", "other").await, Some(digest(11)));
-    let changes = fixture.changes().await;
-    assert!(changes.ends_with(&[Change::TagDelete, Change::TagDelete, Change::ManifestDelete]));
-    assert_eq!(
-        fixture.manifest_lease("a", 10),
-        Some(fixture.now().plus(7 * 24 * HOUR))
-    );
+    assert_eq!(f.tag("a", "v3").await, Some(manifest_digest(2)));
+    assert_eq!(f.delete_manifest("a", 1).await, None);
+    assert_eq!(f.delete_manifest("never", 1).await, None);
 }
 
-async fn a_deleted_manifest_that_is_pushed_again_is_there_again(fixture: Fixture) {
-    fixture.put_tagged(image("a", 10, vec![]), &["v1"]).await;
-    fixture
-        .meta
-        .delete_manifest(&name("a"), &digest(10), origin())
-        .await
-        .unwrap();
-    fixture.clock.advance(HOUR);
-    assert_eq!(
-        fixture.put(image("a", 10, vec![])).await,
-        PutManifest::Stored { created: true }
-    );
-    assert_eq!(fixture.resolve_tag("a", "v1").await, None);
-    let reference = Reference::Digest(digest(10));
-    let row = fixture
-        .meta
-        .manifest(&name("a"), &reference)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(row.pushed_at, fixture.now());
+async fn a_deleted_manifest_comes_back_when_it_is_pushed_again(f: Fixture) {
+    f.push_blob("a", 1).await;
+    f.push(manifest("a", 1).with_blob(1).tagged("v1")).await;
+    f.delete_manifest("a", 1).await;
+    f.clock.advance(HOUR);
+    let again = f.put(manifest("a", 1).with_blob(1)).await;
+    assert_eq!(again, PutManifest::Stored { created: true });
+    let found = row(&f, "a", 1).await.unwrap();
+    assert_eq!(found.pushed_at, START.plus(HOUR));
+    assert_eq!(f.tag("a", "v1").await, None);
+    let lease = f.manifest_lease("a", 1);
+    assert_eq!(lease, Some(START.plus(HORIZONS.undo)), "it never shrinks");
 }
 
-async fn a_deleted_child_still_counts_as_missing(fixture: Fixture) {
-    fixture.put(image("a", 10, vec![])).await;
-    fixture
-        .meta
-        .delete_manifest(&name("a"), &digest(10), origin())
-        .await
-        .unwrap();
-    let mut index = image("a", 11, vec![]);
-    index.children = vec![edge(digest(10), 10)];
-    assert_eq!(
-        fixture.put(index).await,
-        PutManifest::Missing(vec![digest(10)])
-    );
+async fn a_deleted_manifest_holds_nothing_of_the_users(f: Fixture) {
+    f.push_blob("a", 1).await;
+    f.push(manifest("a", 1).with_blob(1).with_subject(7, "x/y"))
+        .await;
+    f.delete_manifest("a", 1).await;
+    assert!(f.referrers("a", 7).await.is_empty());
+    assert_eq!(f.delete_blob("a", 1).await, DeleteBlob::Deleted);
+    // A push that names the blob again needs it again.
+    let put = f.put(manifest("a", 1).with_blob(1)).await;
+    assert_eq!(put, PutManifest::Missing(vec![blob(1)]));
 }
 
-async fn an_edge_takes_its_blob_when_it_appears(fixture: Fixture) {
-    let waiting = Edge {
-        required: false,
-        ..edge(digest(1), 5)
-    };
-    fixture.put(image("a", 10, vec![waiting])).await;
-    fixture.push_blob("a", 1).await;
-    let deleted = fixture
-        .meta
-        .delete_blob(&name("a"), &digest(1), origin())
-        .await
-        .unwrap();
-    assert_eq!(deleted, crate::DeleteBlob::Referenced(1));
-    fixture.put(image("b", 10, vec![waiting])).await;
-    fixture.mount("a", "b", 1).await;
-    let deleted = fixture
-        .meta
-        .delete_blob(&name("b"), &digest(1), origin())
-        .await
-        .unwrap();
-    assert_eq!(deleted, crate::DeleteBlob::Referenced(1));
+async fn deletion_restarts_the_leases_of_what_was_named(f: Fixture) {
+    f.push_blob("a", 1).await;
+    f.push(manifest("a", 1)).await;
+    f.push(manifest("a", 9).with_blob(1).with_child(1)).await;
+    f.clock.advance(HORIZONS.lease * 3);
+    f.delete_manifest("a", 9).await;
+    let now = START.plus(HORIZONS.lease * 3);
+    assert_eq!(f.blob_lease("a", 1), Some(now.plus(HORIZONS.lease)));
+    assert_eq!(f.manifest_lease("a", 1), Some(now.plus(HORIZONS.lease)));
+    assert_eq!(f.manifest_lease("a", 9), Some(now.plus(HORIZONS.undo)));
 }
 
-async fn a_deleted_tag_leaves_the_manifest(fixture: Fixture) {
-    fixture.put_tagged(image("a", 10, vec![]), &["v1"]).await;
-    let delete = || async {
-        fixture
-            .meta
-            .delete_tag(&name("a"), &tag("v1"), origin())
-            .await
-    };
-    assert!(delete().await.unwrap());
-    assert!(!delete().await.unwrap());
-    assert!(
-        !fixture
-            .meta
-            .delete_tag(&name("b"), &tag("v1"), origin())
-            .await
-            .unwrap()
-    );
-    assert_eq!(
-        fixture.resolve("a", Reference::Digest(digest(10))).await,
-        Some(digest(10))
-    );
+async fn a_child_may_go_before_its_index(f: Fixture) {
+    f.push(manifest("a", 1)).await;
+    f.push(manifest("a", 9).with_child(1)).await;
+    assert_eq!(f.delete_manifest("a", 1).await, Some(Vec::new()));
+    assert!(f.has_manifest("a", 9).await);
+    assert!(!f.has_manifest("a", 1).await);
+    f.push(manifest("a", 1)).await;
+    f.push(manifest("a", 9).with_child(1)).await;
 }
 
-async fn what_loses_its_last_tag_or_edge_stays_a_lease_longer(fixture: Fixture) {
-    let blob = fixture.push_blob("a", 1).await;
-    fixture.put(image("a", 9, vec![])).await;
-    let mut new = image("a", 10, vec![edge(blob, 5)]);
-    new.children = vec![edge(digest(9), 10)];
-    fixture.put_tagged(new, &["v1", "v2"]).await;
-    let lease = || Some(fixture.now().plus(24 * HOUR));
-    fixture.clock.advance(HOUR);
-    fixture.put_tagged(image("a", 11, vec![]), &["v1"]).await;
-    assert_ne!(fixture.manifest_lease("a", 10), lease(), "a tag is left");
-    fixture
-        .meta
-        .delete_tag(&name("a"), &tag("v2"), origin())
-        .await
-        .unwrap();
-    assert_eq!(fixture.manifest_lease("a", 10), lease());
-    fixture.clock.advance(HOUR);
-    fixture
-        .meta
-        .delete_manifest(&name("a"), &digest(10), origin())
-        .await
-        .unwrap();
-    assert_eq!(fixture.blob_lease("a", 1), lease());
-    assert_eq!(fixture.manifest_lease("a", 9), lease());
+async fn the_same_manifest_in_two_repositories_is_two(f: Fixture) {
+    f.push(manifest("a", 1).tagged("v1")).await;
+    f.push(manifest("b", 1).tagged("v1")).await;
+    f.delete_manifest("a", 1).await;
+    assert!(!f.has_manifest("a", 1).await);
+    assert_eq!(f.tag("b", "v1").await, Some(manifest_digest(1)));
 }

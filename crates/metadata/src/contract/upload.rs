@@ -1,292 +1,218 @@
-//! Sessions: fences, limits, ends, expiry, and the trash that they leave.
+//! Upload sessions: fences, expiry, the limit a principal has.
 
-use uuid::Uuid;
+use crate::{Advance, Metadata, MetadataError, UploadRow};
 
-use super::{Fixture, HOUR, contract, digest, name, origin, progress};
-use crate::{Advance, Change, Finish, FinishUpload, Metadata, MetadataError, Place, UploadId};
+use super::*;
 
 contract!(
-    a_session_belongs_to_its_repository,
-    a_session_begins_with_what_it_was_given,
-    an_id_or_a_key_is_used_once,
-    a_principal_has_so_many_sessions_and_no_more,
-    a_step_that_names_an_older_fence_changes_nothing,
-    durable_progress_changes_only_where_it_is_given,
-    a_cancelled_session_is_gone_and_its_key_is_in_the_trash,
-    a_finished_session_is_gone_and_its_blob_is_there,
-    a_stale_end_changes_nothing,
-    an_object_that_is_not_the_sessions_is_refused,
-    the_loser_of_a_race_goes_to_the_trash,
-    bytes_that_went_inline_leave_their_object_to_the_trash,
-    sessions_expire_oldest_first,
-    progress_puts_expiry_off,
-    a_removal_that_failed_is_put_off_for_longer_each_time,
+    a_session_starts_as_it_was_asked_for,
+    a_session_belongs_to_one_repository,
+    a_session_makes_the_repository_but_does_not_list_it,
+    an_id_or_key_in_use_is_refused_and_nothing_changes,
+    a_principal_has_only_so_many_sessions_open,
+    a_step_moves_the_fence,
+    a_step_with_an_older_fence_changes_nothing,
+    the_durable_state_moves_only_when_it_is_given,
+    a_cancelled_session_is_gone_and_its_key_is_trash,
+    sessions_expire_oldest_first_and_up_to_the_limit,
+    a_step_puts_the_expiry_off,
 );
 
-async fn a_session_belongs_to_its_repository(fixture: Fixture) {
-    let (id, _) = fixture.begin("a", "alice").await;
-    assert!(fixture.meta.upload(&name("a"), id).await.unwrap().is_some());
-    assert!(fixture.meta.upload(&name("b"), id).await.unwrap().is_none());
-    assert_eq!(
-        fixture.meta.cancel_upload(&name("b"), id).await.unwrap(),
-        None
-    );
-    let unknown = UploadId::random();
-    assert!(
-        fixture
-            .meta
-            .upload(&name("a"), unknown)
-            .await
-            .unwrap()
-            .is_none()
-    );
+async fn read(f: &Fixture, id: UploadId) -> UploadRow {
+    f.meta.upload(&name("a"), id).await.unwrap().unwrap()
 }
 
-async fn a_session_begins_with_what_it_was_given(fixture: Fixture) {
-    let (id, key) = fixture.begin("a", "alice").await;
-    let row = fixture.meta.upload(&name("a"), id).await.unwrap().unwrap();
-    assert_eq!((row.id, row.key, row.fence), (id, key, 0));
-    assert_eq!(
-        (row.principal.as_str(), row.boot_id.as_str()),
-        ("alice", "boot")
-    );
-    assert_eq!((row.progress, row.durable), (progress(0), progress(0)));
-    assert_eq!(fixture.changes().await, [Change::RepositoryCreate]);
+async fn a_session_starts_as_it_was_asked_for(f: Fixture) {
+    let (id, key) = f.begin("a", 1).await.unwrap();
+    let row = read(&f, id).await;
+    let repository = row.repository;
+    let expected = UploadRow {
+        id,
+        key,
+        repository,
+        principal: "ada".to_owned(),
+        algorithm: Algorithm::Sha256,
+        progress: progress(0),
+        boot_id: "boot-1".to_owned(),
+        durable: progress(0),
+        fence: 0,
+        expires_at: START.plus(HOUR),
+    };
+    assert_eq!(row, expected);
+}
+
+async fn a_session_belongs_to_one_repository(f: Fixture) {
+    let (id, _) = f.begin("a", 1).await.unwrap();
+    f.begin("b", 2).await.unwrap();
+    for other in ["b", "never"] {
+        assert_eq!(f.meta.upload(&name(other), id).await.unwrap(), None);
+        assert_eq!(f.meta.cancel_upload(&name(other), id).await.unwrap(), None);
+    }
+    read(&f, id).await;
+}
+
+async fn a_session_makes_the_repository_but_does_not_list_it(f: Fixture) {
+    let repository = name("a");
+    let first = f
+        .meta
+        .begin_upload(new_upload(&repository, upload_id(1), key(1)));
+    let first = first.await.unwrap();
+    let second = f
+        .meta
+        .begin_upload(new_upload(&repository, upload_id(2), key(2)));
+    assert_eq!(first, second.await.unwrap());
+    assert!(first.as_i64() > 0);
     assert!(
-        fixture
-            .meta
+        f.meta
             .repositories(None, 10)
             .await
             .unwrap()
             .items
             .is_empty()
     );
+    assert_eq!(f.meta.tags(&repository, None, 10).await.unwrap(), None);
+    assert_eq!(f.changes().await, ["repository.create"]);
 }
 
-async fn an_id_or_a_key_is_used_once(fixture: Fixture) {
-    let (id, key) = (UploadId::random(), Uuid::new_v4());
-    fixture.begin_with("a", "alice", id, key, 10).await.unwrap();
-    let again = fixture
-        .begin_with("a", "alice", id, Uuid::new_v4(), 10)
-        .await;
-    assert!(matches!(again, Err(MetadataError::Misuse(_))), "{again:?}");
+async fn an_id_or_key_in_use_is_refused_and_nothing_changes(f: Fixture) {
+    f.begin("a", 1).await.unwrap();
+    let other = name("other");
+    for (id, key) in [(1, key(9)), (9, key(1))] {
+        let again = f.meta.begin_upload(new_upload(&other, upload_id(id), key));
+        let refusal = refused(again.await);
+        assert!(matches!(refusal, MetadataError::Misuse(_)), "{refusal:?}");
+    }
+    assert_eq!(f.changes().await, ["repository.create"]);
+    assert_eq!(f.meta.upload(&other, upload_id(9)).await.unwrap(), None);
 }
 
-async fn a_principal_has_so_many_sessions_and_no_more(fixture: Fixture) {
-    let begin =
-        |principal| fixture.begin_with("a", principal, UploadId::random(), Uuid::new_v4(), 2);
-    begin("alice").await.unwrap();
-    let (id, _) = fixture.begin("b", "alice").await;
-    let refused = begin("alice").await;
-    assert!(
-        matches!(refused, Err(MetadataError::TooManyUploads { limit: 2 })),
-        "{refused:?}"
-    );
-    begin("bob").await.unwrap();
-    fixture.meta.cancel_upload(&name("b"), id).await.unwrap();
-    begin("alice").await.unwrap();
-}
-
-async fn a_step_that_names_an_older_fence_changes_nothing(fixture: Fixture) {
-    let (id, _) = fixture.begin("a", "alice").await;
-    let fence = fixture.advance(id, 0, 10).await.unwrap();
-    assert_eq!(fixture.advance(id, 0, 99).await, None);
-    assert_eq!(fixture.advance(UploadId::random(), 0, 99).await, None);
-    let row = fixture.meta.upload(&name("a"), id).await.unwrap().unwrap();
-    assert_eq!((row.progress, row.fence), (progress(10), fence));
-    assert!(fixture.advance(id, fence, 20).await.is_some());
-}
-
-async fn durable_progress_changes_only_where_it_is_given(fixture: Fixture) {
-    let (id, _) = fixture.begin("a", "alice").await;
-    let advance = Advance {
-        progress: progress(20),
-        durable: Some(progress(10)),
-        boot_id: "later".to_owned(),
-        expires_at: fixture.now(),
+async fn a_principal_has_only_so_many_sessions_open(f: Fixture) {
+    let repository = name("a");
+    let begin = |n: u128, principal| {
+        let upload = NewUpload {
+            principal,
+            sessions_max: 2,
+            ..new_upload(&repository, upload_id(n), key(n))
+        };
+        f.meta.begin_upload(upload)
     };
-    let fence = fixture
-        .meta
-        .advance_upload(id, 0, advance)
+    begin(1, "ada").await.unwrap();
+    begin(2, "ada").await.unwrap();
+    let refusal = refused(begin(3, "ada").await);
+    assert!(matches!(
+        refusal,
+        MetadataError::TooManyUploads { limit: 2 }
+    ));
+    begin(4, "bob").await.unwrap();
+
+    f.meta
+        .cancel_upload(&repository, upload_id(1))
         .await
-        .unwrap()
         .unwrap();
-    fixture.advance(id, fence, 30).await.unwrap();
-    let row = fixture.meta.upload(&name("a"), id).await.unwrap().unwrap();
-    assert_eq!((row.progress, row.durable), (progress(30), progress(10)));
+    begin(5, "ada").await.unwrap();
+    refused(begin(6, "ada").await);
+
+    let place = Place::Object(key(2));
+    let end = finish("a", 1, Some((upload_id(2), 0)), place);
+    f.meta.finish_upload(end).await.unwrap();
+    begin(7, "ada").await.unwrap();
+    refused(begin(8, "ada").await);
+
+    f.meta.expire_uploads(START.plus(HOUR), 10).await.unwrap();
+    begin(9, "ada").await.unwrap();
 }
 
-async fn a_cancelled_session_is_gone_and_its_key_is_in_the_trash(fixture: Fixture) {
-    let (id, key) = fixture.begin("a", "alice").await;
+async fn a_step_moves_the_fence(f: Fixture) {
+    let (id, _) = f.begin("a", 1).await.unwrap();
     assert_eq!(
-        fixture.meta.cancel_upload(&name("a"), id).await.unwrap(),
+        f.meta.advance_upload(id, 0, advance(5)).await.unwrap(),
+        Some(1)
+    );
+    assert_eq!(
+        f.meta.advance_upload(id, 1, advance(9)).await.unwrap(),
+        Some(2)
+    );
+    let row = read(&f, id).await;
+    assert_eq!((row.fence, row.progress), (2, progress(9)));
+}
+
+async fn a_step_with_an_older_fence_changes_nothing(f: Fixture) {
+    let (id, _) = f.begin("a", 1).await.unwrap();
+    f.meta.advance_upload(id, 0, advance(5)).await.unwrap();
+    let before = read(&f, id).await;
+    for fence in [0, 2, u64::MAX] {
+        let stale = f.meta.advance_upload(id, fence, advance(7)).await;
+        assert_eq!(stale.unwrap(), None, "fence {fence}");
+    }
+    assert_eq!(read(&f, id).await, before);
+    let gone = f.meta.advance_upload(upload_id(2), 0, advance(7)).await;
+    assert_eq!(gone.unwrap(), None);
+}
+
+async fn the_durable_state_moves_only_when_it_is_given(f: Fixture) {
+    let (id, _) = f.begin("a", 1).await.unwrap();
+    f.meta.advance_upload(id, 0, advance(5)).await.unwrap();
+    assert_eq!(read(&f, id).await.durable, progress(0));
+    let flushed = Advance {
+        durable: Some(progress(4)),
+        boot_id: "boot-2".to_owned(),
+        ..advance(8)
+    };
+    f.meta.advance_upload(id, 1, flushed).await.unwrap();
+    let row = read(&f, id).await;
+    assert_eq!((row.progress, row.durable), (progress(8), progress(4)));
+    assert_eq!(row.boot_id, "boot-2");
+}
+
+async fn a_cancelled_session_is_gone_and_its_key_is_trash(f: Fixture) {
+    let (id, key) = f.begin("a", 1).await.unwrap();
+    assert_eq!(
+        f.meta.cancel_upload(&name("a"), id).await.unwrap(),
         Some(key)
     );
-    assert_eq!(
-        fixture.meta.cancel_upload(&name("a"), id).await.unwrap(),
-        None
+    assert_eq!(f.meta.upload(&name("a"), id).await.unwrap(), None);
+    assert_eq!(f.trash().await, [key]);
+    assert_eq!(f.meta.cancel_upload(&name("a"), id).await.unwrap(), None);
+}
+
+async fn sessions_expire_oldest_first_and_up_to_the_limit(f: Fixture) {
+    let repository = name("a");
+    for (n, hours) in [(1, 3), (2, 1), (3, 2), (4, 9)] {
+        let upload = NewUpload {
+            expires_at: START.plus(HOUR * hours),
+            ..new_upload(&repository, upload_id(n), key(n))
+        };
+        f.meta.begin_upload(upload).await.unwrap();
+    }
+    let now = START.plus(HOUR * 3);
+    let expired = f.meta.expired_uploads(now, 10).await.unwrap();
+    assert_eq!(expired, [upload_id(2), upload_id(3), upload_id(1)]);
+    let expired = f.meta.expired_uploads(now, 2).await.unwrap();
+    assert_eq!(expired, [upload_id(2), upload_id(3)]);
+
+    let ended = f.meta.expire_uploads(now, 2).await.unwrap();
+    assert_eq!(ended, [key(2), key(3)]);
+    assert_eq!(f.meta.expire_uploads(now, 2).await.unwrap(), [key(1)]);
+    assert!(f.meta.expire_uploads(now, 2).await.unwrap().is_empty());
+    assert_eq!(f.trash().await, [key(1), key(2), key(3)]);
+    assert!(
+        f.meta
+            .upload(&repository, upload_id(4))
+            .await
+            .unwrap()
+            .is_some()
     );
-    assert!(fixture.meta.upload(&name("a"), id).await.unwrap().is_none());
-    assert_eq!(fixture.meta.trash_ready(10).await.unwrap(), [key]);
-    fixture.meta.forget_trash(key).await.unwrap();
-    assert!(fixture.meta.trash_ready(10).await.unwrap().is_empty());
 }
 
-async fn a_finished_session_is_gone_and_its_blob_is_there(fixture: Fixture) {
-    let (id, key) = fixture.begin("a", "alice").await;
-    let fence = fixture.advance(id, 0, 5).await.unwrap();
-    let finished = fixture.finish("a", (id, key), fence, 1).await;
-    assert_eq!(finished, Finish::Stored { discarded: None });
-    assert!(fixture.meta.upload(&name("a"), id).await.unwrap().is_none());
-    let blob = fixture.blob("a", 1).await.unwrap();
-    assert_eq!((blob.place, blob.size_bytes), (Place::Object(key), 5));
-    assert_eq!(blob.linked_at, fixture.now());
-    assert!(fixture.meta.trash_ready(10).await.unwrap().is_empty());
-}
-
-async fn a_stale_end_changes_nothing(fixture: Fixture) {
-    let (id, key) = fixture.begin("a", "alice").await;
-    fixture.advance(id, 0, 5).await.unwrap();
-    assert_eq!(fixture.finish("a", (id, key), 0, 1).await, Finish::Stale);
-    assert_eq!(fixture.finish("b", (id, key), 1, 1).await, Finish::Stale);
-    assert!(fixture.blob("a", 1).await.is_none());
-    assert!(fixture.meta.upload(&name("a"), id).await.unwrap().is_some());
-}
-
-async fn an_object_that_is_not_the_sessions_is_refused(fixture: Fixture) {
-    let (id, _) = fixture.begin("a", "alice").await;
-    let finish = |upload| FinishUpload {
-        repository: name("a"),
-        upload,
-        digest: digest(1),
-        size_bytes: 5,
-        place: Place::Object(Uuid::new_v4()),
-        origin: origin(),
+async fn a_step_puts_the_expiry_off(f: Fixture) {
+    let (id, _) = f.begin("a", 1).await.unwrap();
+    let later = Advance {
+        expires_at: START.plus(HOUR * 2),
+        ..advance(5)
     };
-    for upload in [Some((id, 0)), None] {
-        let refused = fixture.meta.finish_upload(finish(upload)).await;
-        assert!(
-            matches!(refused, Err(MetadataError::Misuse(_))),
-            "{refused:?}"
-        );
-    }
-    assert!(fixture.meta.upload(&name("a"), id).await.unwrap().is_some());
-}
-
-async fn the_loser_of_a_race_goes_to_the_trash(fixture: Fixture) {
-    let first = fixture.begin("a", "alice").await;
-    let second = fixture.begin("b", "alice").await;
-    fixture.finish("a", first, 0, 1).await;
-    let finished = fixture.finish("b", second, 0, 1).await;
-    assert_eq!(
-        finished,
-        Finish::Stored {
-            discarded: Some(second.1)
-        }
-    );
-    assert_eq!(
-        fixture.blob("b", 1).await.unwrap().place,
-        Place::Object(first.1)
-    );
-    assert_eq!(fixture.meta.trash_ready(10).await.unwrap(), [second.1]);
-}
-
-async fn bytes_that_went_inline_leave_their_object_to_the_trash(fixture: Fixture) {
-    for touched in [false, true] {
-        let number = u8::from(touched);
-        let (id, key) = fixture.begin("a", "alice").await;
-        let fence = if touched {
-            fixture.advance(id, 0, 2).await.unwrap()
-        } else {
-            0
-        };
-        let finish = FinishUpload {
-            repository: name("a"),
-            upload: Some((id, fence)),
-            digest: digest(number),
-            size_bytes: 2,
-            place: Place::Inline("ab".into()),
-            origin: origin(),
-        };
-        let finished = fixture.meta.finish_upload(finish).await.unwrap();
-        assert_eq!(
-            finished,
-            Finish::Stored {
-                discarded: touched.then_some(key)
-            }
-        );
-        assert!(fixture.meta.trash_ready(10).await.unwrap().contains(&key));
-    }
-}
-
-async fn sessions_expire_oldest_first(fixture: Fixture) {
-    let mut keys = Vec::new();
-    for _ in 0..3 {
-        keys.push(fixture.begin("a", "alice").await.1);
-        fixture.clock.advance(HOUR / 10);
-    }
-    assert!(
-        fixture
-            .meta
-            .expire_uploads(fixture.now(), 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    fixture.clock.advance(HOUR);
-    let expired = fixture
-        .meta
-        .expired_uploads(fixture.now(), 2)
-        .await
-        .unwrap();
-    assert_eq!(expired.len(), 2);
-    assert_eq!(
-        fixture.meta.expire_uploads(fixture.now(), 2).await.unwrap(),
-        keys[..2]
-    );
-    assert_eq!(
-        fixture.meta.expire_uploads(fixture.now(), 2).await.unwrap(),
-        keys[2..]
-    );
-    assert_eq!(fixture.meta.trash_ready(10).await.unwrap().len(), 3);
-    fixture.begin("a", "alice").await;
-}
-
-async fn progress_puts_expiry_off(fixture: Fixture) {
-    let (id, _) = fixture.begin("a", "alice").await;
-    fixture.clock.advance(HOUR / 2);
-    fixture.advance(id, 0, 1).await.unwrap();
-    fixture.clock.advance(HOUR / 2);
-    assert!(
-        fixture
-            .meta
-            .expired_uploads(fixture.now(), 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    fixture.clock.advance(HOUR / 2);
-    assert_eq!(
-        fixture
-            .meta
-            .expired_uploads(fixture.now(), 10)
-            .await
-            .unwrap(),
-        [id]
-    );
-}
-
-async fn a_removal_that_failed_is_put_off_for_longer_each_time(fixture: Fixture) {
-    let (id, key) = fixture.begin("a", "alice").await;
-    fixture.meta.cancel_upload(&name("a"), id).await.unwrap();
-    for seconds in [1, 2, 4] {
-        fixture.meta.retry_trash(key).await.unwrap();
-        fixture
-            .clock
-            .advance(std::time::Duration::from_millis(seconds * 1000 - 1));
-        assert!(fixture.meta.trash_ready(10).await.unwrap().is_empty());
-        fixture.clock.advance(std::time::Duration::from_millis(1));
-        assert_eq!(fixture.meta.trash_ready(10).await.unwrap(), [key]);
-    }
-    fixture.meta.retry_trash(Uuid::new_v4()).await.unwrap();
+    f.meta.advance_upload(id, 0, later).await.unwrap();
+    let expired = f.meta.expired_uploads(START.plus(HOUR), 10).await.unwrap();
+    assert_eq!(expired, []);
+    let expired = f.meta.expired_uploads(START.plus(HOUR * 2), 10).await;
+    assert_eq!(expired.unwrap(), [id]);
 }

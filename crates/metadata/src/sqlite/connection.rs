@@ -91,7 +91,7 @@ const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY
     .union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
 /// Prepared statements that a connection keeps; above the number there are.
-const STATEMENTS: usize = 96;
+pub(super) const STATEMENTS: usize = 96;
 /// Pages in the log after which SQLite writes them back by itself: 4 MiB.
 const AUTOCHECKPOINT_PAGES: i64 = 1_000;
 /// What is left of the log after it was used up once.

@@ -120,6 +120,12 @@ impl Writer {
         answer.await.map_err(|_| MetadataError::Stopped)?
     }
 
+    /// Changes that were asked for and not yet run.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        QUEUE_MAX - self.room.available_permits()
+    }
+
     /// Returns when the writer has failed, else never.
     pub(super) async fn failed(&self) {
         let mut failed = self.failed.clone();

@@ -247,8 +247,7 @@ fn what_is_not_served_yet_is_named_exactly() {
 
 #[test]
 fn an_unknown_key_stops_the_start_and_names_the_nearest_one() {
-    let text =
-        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectry: /data\nhttp: {address: ':5000'}\n";
+    let text = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectry: /data\nhttp: {address: ':5000'}\n";
     let builder = Builder::new().text(text);
     let said = builder.refused();
     let file = builder.path("config.yml").display().to_string();

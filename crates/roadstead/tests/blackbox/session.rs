@@ -343,3 +343,41 @@ fn what_came_before_a_broken_connection_is_kept_and_resumed() {
         assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
     }
 }
+
+/// R30: a hash state that cannot be read is no reason to panic: the session begins again.
+#[test]
+fn a_session_whose_stored_state_is_broken_begins_again() {
+    let mut registry = Registry::start();
+    let bytes = noise("broken state", 100_000);
+    let sessions: Vec<String> = (0..4).map(|_| registry.session("app")).collect();
+    for session in &sessions {
+        registry
+            .patch(session)
+            .body(&bytes[..60_000])
+            .send()
+            .expect(202);
+    }
+    for (garbage, session) in [&[][..], &[0], &[0xff; 8], &[1; 300]].iter().zip(&sessions) {
+        assert!(registry.terminate().success());
+        let database = rusqlite::Connection::open(registry.data().join("roadstead.db")).unwrap();
+        let update = "UPDATE upload SET hash_state = ?1, durable_hash_state = ?1, store_state = ?1";
+        assert!(database.execute(update, [garbage]).unwrap() > 0);
+        drop(database);
+        registry = registry.restart();
+        registry
+            .get(session)
+            .send()
+            .expect(204)
+            .expect_header("range", "0-0");
+        registry
+            .patch(session)
+            .header("Content-Range", "0-99999")
+            .body(&bytes)
+            .send()
+            .expect(202);
+        registry
+            .close_upload(session, &sha256(&bytes), b"")
+            .expect(201);
+        assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
+    }
+}

@@ -77,6 +77,39 @@ fn a_body_with_two_lengths_is_refused() {
     }
 }
 
+/// Case 90: behind another request, where both come at once.
+#[test]
+fn a_second_request_with_two_lengths_is_refused_too() {
+    let registry = Registry::start();
+    let first = "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    let posted = "POST /v2/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab";
+    for before in [
+        first.to_owned(),
+        first.repeat(3),
+        posted.to_owned(),
+        format!("{posted}{first}"),
+    ] {
+        for lengths in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        ] {
+            let count = before.matches("HTTP/1.1").count();
+            let payload = upload(lengths, "5\r\nhello\r\n0\r\n\r\n");
+            let mut wire = Wire::connect(registry.address());
+            wire.try_write(format!("{before}{payload}{SMUGGLED}"));
+            let reply = wire.read_all(SOON);
+            let statuses = reply.statuses();
+            assert!(reply.closed, "{}", reply.text());
+            assert!(statuses.len() <= count + 1, "{}", reply.text());
+            let refused = statuses
+                .iter()
+                .skip(count)
+                .all(|status| (400..500).contains(status));
+            assert!(refused, "{before:?} {lengths:?}: {}", reply.text());
+        }
+    }
+}
+
 /// Case 90; R24: chunked is the only coding, and the last one.
 #[test]
 fn another_transfer_coding_than_chunked_is_refused() {

@@ -1,7 +1,7 @@
-//! Bodies: of requests with a budget for their speed, of answers with a length that is kept.
+//! Bodies: of requests with a least speed, of answers with a length that is kept.
 
 mod request;
 mod response;
 
-pub(crate) use request::{Pace, RequestBody};
+pub(crate) use request::RequestBody;
 pub(crate) use response::ResponseBody;

@@ -1,25 +1,16 @@
 //! A request's body, chunk by chunk as it is asked for, with a least speed.
 
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use roadstead_registry::{BodyFailure, ByteSource};
-use tokio::time::Instant;
 
 use crate::activity::Activity;
-
-/// How fast a body must come.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
-    /// Time spent waiting for the client over which its speed is averaged.
-    pub(crate) window: Duration,
-    /// Bytes that must come in such a time.
-    pub(crate) bytes: u64,
-}
+use crate::pace::{Pace, Progress};
 
 /// The body of a request. Dropped before its end, it marks the connection: what still comes then
 /// is thrown away and the connection closed.
@@ -28,10 +19,7 @@ pub(crate) struct RequestBody {
     incoming: Incoming,
     declared: Option<u64>,
     activity: Arc<Activity>,
-    pace: Pace,
-    /// Time spent waiting in this window, and bytes that came in it.
-    waited: Duration,
-    received: u64,
+    progress: Progress,
     ended: bool,
 }
 
@@ -43,9 +31,7 @@ impl RequestBody {
             incoming,
             declared,
             activity,
-            pace,
-            waited: Duration::ZERO,
-            received: 0,
+            progress: Progress::new(pace),
             ended,
         }
     }
@@ -56,6 +42,9 @@ impl RequestBody {
     }
 
     /// The next chunk. Trailers are passed over.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost where the future is dropped.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyFailure>> {
         loop {
             if self.ended {
@@ -72,45 +61,42 @@ impl RequestBody {
 
     /// One frame; only the time that the client lets us wait counts against it.
     async fn frame(&mut self) -> Result<Option<Bytes>, BodyFailure> {
-        loop {
-            let begun = Instant::now();
-            let left = self.pace.window.saturating_sub(self.waited);
-            let frame = tokio::time::timeout(left, self.incoming.frame()).await;
-            self.waited += begun.elapsed();
-            let Ok(frame) = frame else {
-                if self.received < self.pace.bytes {
-                    return Err(BodyFailure::TooSlow);
-                }
-                self.waited = Duration::ZERO;
-                self.received = 0;
-                continue;
+        let frame = loop {
+            let frame = self.incoming.frame();
+            let Some(end) = self.progress.wait() else {
+                break frame.await;
             };
-            return match frame {
-                None => Ok(None),
-                Some(Err(error)) => Err(failure(&error)),
-                Some(Ok(frame)) => {
-                    let bytes = frame.into_data().unwrap_or_default();
-                    self.received += bytes.len() as u64;
-                    Ok(Some(bytes))
-                }
-            };
+            match tokio::time::timeout_at(end, frame).await {
+                Ok(frame) => break frame,
+                Err(_) if self.progress.end_window() => {}
+                Err(_) => return Err(BodyFailure::TooSlow),
+            }
+        };
+        self.progress.go_on();
+        match frame {
+            None => Ok(None),
+            Some(Err(error)) => Err(failure(&error)),
+            Some(Ok(frame)) => {
+                let bytes = frame.into_data().unwrap_or_default();
+                self.progress.moved(bytes.len());
+                Ok(Some(bytes))
+            }
         }
     }
 }
 
+/// Whether the client wrote what cannot be read, or went away.
 fn failure(error: &hyper::Error) -> BodyFailure {
-    // What hyper cannot decode it reports as a user or parse error; a connection that ended is
-    // incomplete, closed, or an error of the system.
     if error.is_parse() || error.is_parse_too_large() {
         return BodyFailure::Malformed;
     }
-    let kind = std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<std::io::Error>())
-        .map(std::io::Error::kind);
-    match kind {
-        Some(std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData) => {
-            BodyFailure::Malformed
-        }
+    // hyper's decoder of chunks reports by these kinds.
+    let source = std::error::Error::source(error);
+    match source
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
+    {
+        Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => BodyFailure::Malformed,
         _ => BodyFailure::Disconnected,
     }
 }
@@ -128,3 +114,6 @@ impl Drop for RequestBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,12 +87,29 @@ impl ResponseBody {
             }
             Content::Stream { chunks, left } => {
                 let chunk = std::task::ready!(chunks.as_mut().poll_next(cx));
-                if let (Some(Ok(chunk)), Some(left)) = (&chunk, left) {
-                    *left = left.saturating_sub(chunk.len() as u64);
-                }
-                Poll::Ready(chunk)
+                Poll::Ready(kept(chunk, left))
             }
         }
+    }
+}
+
+/// Holds a stream to the length that was promised: one that is shorter or longer is an error, so
+/// that it does not look whole to the client.
+fn kept(
+    chunk: Option<Result<Bytes, Error>>,
+    left: &mut Option<u64>,
+) -> Option<Result<Bytes, Error>> {
+    let Some(bytes_left) = left else { return chunk };
+    match chunk {
+        Some(Ok(chunk)) => match bytes_left.checked_sub(chunk.len() as u64) {
+            Some(rest) => {
+                *bytes_left = rest;
+                Some(Ok(chunk))
+            }
+            None => Some(Err(Error::CutOff)),
+        },
+        None if *bytes_left > 0 => Some(Err(Error::CutOff)),
+        chunk => chunk,
     }
 }
 
@@ -131,6 +148,72 @@ impl Body for ResponseBody {
                 left: Some(left), ..
             } => SizeHint::with_exact(*left),
             Content::Stream { left: None, .. } => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// What a client gets of a stream for which `length` was promised.
+    async fn got(chunks: &'static [&'static str], length: Option<u64>) -> (String, bool) {
+        let chunks = chunks.iter().map(|chunk| match *chunk {
+            "!" => Err(Error::CutOff),
+            chunk => Ok(Bytes::from_static(chunk.as_bytes())),
+        });
+        let mut body = ResponseBody::stream(stream::iter(chunks), length);
+        let mut text = String::new();
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => {
+                    text.push_str(std::str::from_utf8(&frame.into_data().unwrap()).unwrap())
+                }
+                Err(_) => return (text, true),
+            }
+        }
+        (text, false)
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_not_what_was_promised_breaks_off() {
+        for (chunks, length, text, broken) in [
+            (&["ab", "c"][..], Some(3), "abc", false),
+            (&["ab", "", "c"], Some(3), "abc", false),
+            (&["ab", "c"], None, "abc", false),
+            (&[], Some(0), "", false),
+            (&["ab"], Some(3), "ab", true),
+            (&[], Some(3), "", true),
+            (&["ab", "cd"], Some(3), "ab", true),
+            (&["ab", "!"], Some(3), "ab", true),
+            (&["ab", "!"], None, "ab", true),
+        ] {
+            assert_eq!(
+                got(chunks, length).await,
+                (text.to_owned(), broken),
+                "{chunks:?} {length:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn lengths_are_exact_where_they_are_known() {
+        let stream = || stream::empty::<Result<Bytes, Error>>();
+        for (body, length, at_end) in [
+            (ResponseBody::empty(), Some(0), true),
+            (ResponseBody::full(""), Some(0), true),
+            (ResponseBody::full("abc"), Some(3), false),
+            (ResponseBody::stream(stream(), Some(7)), Some(7), false),
+            (ResponseBody::stream(stream(), Some(0)), Some(0), true),
+            (ResponseBody::stream(stream(), None), None, false),
+        ] {
+            assert_eq!(
+                (body.size_hint().exact(), body.is_end_stream()),
+                (length, at_end)
+            );
         }
     }
 }

@@ -61,7 +61,10 @@ impl Http2 {
         runtime: Runtime,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> Result<Self, h2::Error> {
-        let (sender, connection) = runtime.block_on(h2::client::handshake(stream))?;
+        // As clients do that do not know yet how many streams the server takes (RFC 9113 §6.5.2).
+        let mut builder = h2::client::Builder::new();
+        builder.initial_max_send_streams(100);
+        let (sender, connection) = runtime.block_on(builder.handshake(stream))?;
         runtime.spawn(async move {
             // How it ends is seen by the requests on it.
             let _ = connection.await;

@@ -17,14 +17,17 @@
 //! - [`Image`], [`Manifest`], [`Blob`] and [`noise`] make content, always the same from one seed.
 //! - [`until`] waits for a condition, with a deadline.
 
+mod builder;
 mod client;
 mod content;
 mod http2;
 mod image;
+mod log;
 mod push;
 mod raw;
 mod registry;
 
+pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Request};
 pub(crate) use content::{hex, noise, sha256, sha512};
 pub(crate) use http2::{Http2, certificate, over_tls, shake_hands};
@@ -32,7 +35,7 @@ pub(crate) use image::{
     Blob, DOCKER_IMAGE, DOCKER_LIST, Image, Manifest, OCI_IMAGE, OCI_INDEX, descriptor, merge,
 };
 pub(crate) use raw::Wire;
-pub(crate) use registry::{Builder, Registry};
+pub(crate) use registry::Registry;
 
 use std::time::{Duration, Instant};
 
