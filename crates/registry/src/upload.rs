@@ -232,8 +232,9 @@ impl Registry {
         let result = self.stream(session, length, first, body).await;
         match &result {
             Err(Error::Body(_)) => self.advance(session).await?,
-            // A full disk gets back at once what this upload took of it.
-            Err(Error::Storage(StorageError::Full { .. })) => {
+            // A full disk gets back at once what this upload took of it; and what could not be
+            // flushed is lost, whatever a later flush says.
+            Err(Error::Storage(StorageError::Full { .. } | StorageError::Flush(_))) => {
                 self.discard(grant.repository(), session.id).await?;
             }
             _ => {}

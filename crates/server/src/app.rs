@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::header::ALLOW;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use roadstead_auth::Authoriser;
 use roadstead_oci::{ActionSet, ErrorCode};
 use roadstead_registry::{Context, Registry};
@@ -52,6 +52,9 @@ impl Default for AppSettings {
 /// Bytes of large manifests that are held at a time; more wait for room.
 const MANIFEST_ROOM_BYTES: usize = 32 << 20;
 
+/// Bytes of large answers that are held at a time for clients that are slow to take them.
+const ANSWER_ROOM_BYTES: usize = 64 << 20;
+
 /// The registry's HTTP interface.
 pub struct App {
     pub(crate) registry: Arc<Registry>,
@@ -59,12 +62,14 @@ pub struct App {
     pub(crate) settings: AppSettings,
     pub(crate) urls: Urls,
     pub(crate) manifest_room: Room,
+    answer_room: Room,
     health: Arc<Health>,
 }
 
 /// A request whose route, query and caller are known.
 pub(crate) struct Call {
     pub(crate) method: Method,
+    pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
     pub(crate) caller: Caller,
@@ -84,16 +89,15 @@ impl App {
         health: Arc<Health>,
     ) -> Self {
         let urls = Urls::new(settings.host.as_deref(), &settings.prefix);
-        {
-            let room = MANIFEST_ROOM_BYTES.max(settings.manifest_bytes_max);
-            Self {
-                registry,
-                authoriser,
-                settings,
-                urls,
-                manifest_room: Room::of(room),
-                health,
-            }
+        let manifests = MANIFEST_ROOM_BYTES.max(settings.manifest_bytes_max);
+        Self {
+            registry,
+            authoriser,
+            settings,
+            urls,
+            manifest_room: Room::of(manifests),
+            answer_room: Room::of(ANSWER_ROOM_BYTES),
+            health,
         }
     }
 
@@ -128,6 +132,7 @@ impl App {
                             (Ok(route), Ok(query)) => {
                                 let call = Call {
                                     method: parts.method,
+                                    version: parts.version,
                                     headers: parts.headers,
                                     query,
                                     caller,
@@ -141,6 +146,7 @@ impl App {
                 }
             }
         };
+        let result = result.and_then(|answer| self.hold(answer));
         let mut answered = Answered::new(route.ok(), principal, result);
         if under_api {
             let headers = answered.response.headers_mut();
@@ -158,6 +164,18 @@ impl App {
             }
         }
         answered
+    }
+
+    /// Large answers hold memory until they are taken, which must not fill up.
+    fn hold(&self, mut answer: Response<ResponseBody>) -> Answer {
+        if answer.body_mut().hold(&self.answer_room) {
+            return Ok(answer);
+        }
+        Err(
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+                .message("too many large answers wait to be taken; try again a little later")
+                .header(RETRY_AFTER, "1"),
+        )
     }
 
     async fn dispatch(&self, route: &Route, call: Call) -> Answer {

@@ -14,6 +14,7 @@ mod conditional;
 mod connection;
 pub mod debug;
 mod error;
+mod gradual;
 mod handlers;
 mod head;
 mod headers;

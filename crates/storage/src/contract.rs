@@ -56,6 +56,9 @@ contract!(
     lists_go_on_behind_the_last_key,
     a_flushed_object_goes_on,
     a_sealed_object_may_still_be_appended_to_by_its_session,
+    bytes_behind_the_state_are_not_sealed,
+    many_small_pieces_make_an_object,
+    a_writer_that_went_away_writes_nothing_over_the_next_one,
     an_open_reader_outlives_the_object,
     many_objects_grow_at_once,
     a_store_that_works_says_so,
@@ -178,13 +181,11 @@ async fn an_object_that_lost_bytes_is_damaged(fixture: Fixture) {
 async fn an_object_of_another_length_is_not_sealed_and_not_opened(fixture: Fixture) {
     let (store, key) = (&fixture.store, Key::random());
     let state = write(store, key, &AppendState::start(), b"12345").await;
-    for other in [4, 6] {
-        let refused = store.seal(key, &AppendState::at(other)).await.map(drop);
-        assert!(
-            matches!(refused, Err(StorageError::Damaged { .. })),
-            "{refused:?}"
-        );
-    }
+    let refused = store.seal(key, &AppendState::at(6)).await.map(drop);
+    assert!(
+        matches!(refused, Err(StorageError::Damaged { .. })),
+        "{refused:?}"
+    );
     store.seal(key, &state).await.unwrap();
     for other in [4, 6] {
         let refused = store.open(key, 0..1, other).await.map(drop);
@@ -264,6 +265,47 @@ async fn a_sealed_object_may_still_be_appended_to_by_its_session(fixture: Fixtur
     let state = write(store, key, &state, b" twice").await;
     store.seal(key, &state).await.unwrap();
     assert_eq!(read(store, key, 0..12, 12).await, b"sealed twice");
+}
+
+async fn bytes_behind_the_state_are_not_sealed(fixture: Fixture) {
+    let (store, key) = (&fixture.store, Key::random());
+    let kept = write(store, key, &AppendState::start(), b"kept").await;
+    write(store, key, &kept, b" and forgotten").await;
+    store.seal(key, &kept).await.unwrap();
+    assert_eq!(read(store, key, 0..4, 4).await, b"kept");
+}
+
+async fn many_small_pieces_make_an_object(fixture: Fixture) {
+    let (store, key) = (&fixture.store, Key::random());
+    let bytes = pattern(600_000);
+    let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+    let mut rest = Bytes::from(bytes.clone());
+    for length in [1, 7, 4_095, 4_096, 3, 9_000].iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        appender
+            .write(rest.split_to(rest.len().min(*length)))
+            .await
+            .unwrap();
+    }
+    let state = appender.finish().await.unwrap();
+    store.seal(key, &state).await.unwrap();
+    assert_eq!(read(store, key, 0..600_000, 600_000).await, bytes);
+}
+
+async fn a_writer_that_went_away_writes_nothing_over_the_next_one(fixture: Fixture) {
+    let store = &fixture.store;
+    for _ in 0..50 {
+        let key = Key::random();
+        let mut gone = store.appender(key, &AppendState::start()).await.unwrap();
+        gone.write(Bytes::from(vec![1; 300_000])).await.unwrap();
+        drop(gone);
+        let bytes = vec![2; 300_000];
+        let state = write(store, key, &AppendState::start(), &bytes).await;
+        store.seal(key, &state).await.unwrap();
+        assert_eq!(read(store, key, 0..300_000, 300_000).await, bytes);
+    }
 }
 
 async fn an_open_reader_outlives_the_object(fixture: Fixture) {

@@ -52,6 +52,10 @@ pub enum StorageError {
         #[source]
         source: io::Error,
     },
+    /// A flush failed: bytes of the object may be lost, whatever a later read of them says. The
+    /// object must be given up.
+    #[error("an object could not be flushed to the disk")]
+    Flush(#[source] io::Error),
     /// An earlier write to the object failed; nothing more is written to it.
     #[error("the object {key} cannot be written any more, since a write to it failed")]
     Broken {
@@ -108,6 +112,14 @@ impl StorageError {
             Some(Errno::ROFS) => Self::ReadOnly { action, source },
             Some(Errno::NOSYS) => Self::OldKernel,
             _ => Self::Io { action, source },
+        }
+    }
+
+    /// An error of a flush.
+    pub(crate) fn flush(source: io::Error) -> Self {
+        match Self::system("flush an object", source) {
+            Self::Io { source, .. } => Self::Flush(source),
+            full => full,
         }
     }
 

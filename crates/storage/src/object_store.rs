@@ -32,10 +32,12 @@ pub trait ObjectStore: Send + Sync {
     ) -> impl Future<Output = Result<Appender, StorageError>> + Send;
 
     /// Flushes an object and its name to stable storage: what is returned survives a power loss.
+    /// Bytes behind the state are removed first.
     ///
     /// # Errors
-    /// [`StorageError::Damaged`] where its length is not the state's. After a failed flush the
-    /// bytes are lost whatever a later read of them says: the object must be given up.
+    /// [`StorageError::Damaged`] where the object has fewer bytes than the state says,
+    /// [`StorageError::NotFound`] where it is gone. After [`StorageError::Flush`] the bytes are lost
+    /// whatever a later read of them says: the object must be given up.
     fn seal(
         &self,
         key: Key,

@@ -247,12 +247,14 @@ fn what_is_not_served_yet_is_named_exactly() {
 
 #[test]
 fn an_unknown_key_stops_the_start_and_names_the_nearest_one() {
-    let text = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectry: /data\nhttp: {address: ':5000'}\n";
+    let text = "version: 0.1\nstorage:\n  filesystem:\n    rootdirectry: /data\n\
+                http: {address: ':5000'}\n";
     let builder = Builder::new().text(text);
     let said = builder.refused();
     let file = builder.path("config.yml").display().to_string();
     let expected = [
-        "4:5: unknown key \"storage.filesystem.rootdirectry\", did you mean storage.filesystem.rootdirectory?",
+        "4:5: unknown key \"storage.filesystem.rootdirectry\", \
+         did you mean storage.filesystem.rootdirectory?",
         "5:8: unknown key \"http.address\", did you mean http.addr?",
     ];
     assert_eq!(said, expected.map(|line| format!("{file}:{line}")));
@@ -262,7 +264,8 @@ fn an_unknown_key_stops_the_start_and_names_the_nearest_one() {
 #[test]
 fn every_problem_of_a_file_is_named_in_one_start() {
     let text = "version: 0.2\nlog: {level: loud}\nstorage:\n  filesystem: {}\n  s3: {bucket: b}\n\
-                http: {addr: nowhere, limits: {maxheaders: 1}}\nvalidation: {manifests: {references: some}}\n";
+                http: {addr: nowhere, limits: {maxheaders: 1}}\n\
+                validation: {manifests: {references: some}}\n";
     let builder = Builder::new()
         .text(text)
         .env("REGISTRY_STORAGE_DELETE_ENABLED", "perhaps");

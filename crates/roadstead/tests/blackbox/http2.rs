@@ -1,7 +1,7 @@
 //! HTTP/2: a push and a pull, and clients that flood, stall and reset. Memory stays bounded, and
 //! other clients are served meanwhile.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -107,7 +107,7 @@ impl Frames {
                 Some(_) => {}
                 None => {
                     let closed = self.stream.read(&mut [0]);
-                    let silent = matches!(&closed, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+                    let silent = closed.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
                     assert!(!silent, "the connection is still open");
                     return false;
                 }

@@ -1,4 +1,5 @@
-//! The registry as a process: its signals, its memory, its open files, and what is left after a crash.
+//! The registry as a process: its signals, its memory, its open files, and what is left after a
+//! crash.
 
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
@@ -319,7 +320,8 @@ fn two_hundred_manifests_of_four_mebibytes_at_once_have_bounded_memory() {
     whole.resize(size, b' ');
     let manifest = Manifest::raw(OCI_IMAGE, whole);
     let send = || {
-        let mut wire = Wire::connect(registry.address());
+        // Each waits for those before it.
+        let mut wire = Wire::connect(registry.address()).patient(Duration::from_secs(180));
         wire.write(format!(
             "PUT /v2/app/manifests/large HTTP/1.1\r\nHost: x\r\nContent-Type: {OCI_IMAGE}\r\n\
              Content-Length: {size}\r\n\r\n"

@@ -162,13 +162,13 @@ fn chains_and_cycles_of_referrers_end() {
     let tag = second.manifest.digest.replace(':', "-");
     registry.put_manifest("app", &tag, &back).expect(201);
     let of = |manifest: &Manifest| digests(&referrers(&registry, &manifest.digest, ""));
-    assert_eq!(of(&first.manifest), [second.manifest.digest.clone()]);
-    assert_eq!(of(&second.manifest), [first.manifest.digest.clone()]);
+    assert_eq!(of(&first.manifest), [&*second.manifest.digest]);
+    assert_eq!(of(&second.manifest), [&*first.manifest.digest]);
     registry
         .delete(format!("/v2/app/manifests/{}", first.manifest.digest))
         .send()
         .expect(202);
-    assert_eq!(of(&first.manifest), [second.manifest.digest.clone()]);
+    assert_eq!(of(&first.manifest), [&*second.manifest.digest]);
 }
 
 /// The tag that clients from before the referrers API keep is merged in, once and not twice.

@@ -315,8 +315,11 @@ fn what_came_before_a_broken_connection_is_kept_and_resumed() {
             "Content-Length: 1000000"
         };
         wire.write(format!(
-            "PATCH {session} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n"
+            "PATCH {session} HTTP/1.1\r\nHost: x\r\n{framing}\r\nExpect: 100-continue\r\n\r\n"
         ));
+        // The server asks for the body: it has begun to read, so it holds the session.
+        let go_on = wire.read_some(1024).unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100"), "{go_on:?}");
         if chunked {
             wire.write("7a120\r\n");
         }

@@ -142,7 +142,8 @@ fn another_transfer_coding_than_chunked_is_refused() {
     }
     // HTTP/1.0 has no chunks.
     let old = format!(
-        "POST /v2/app/blobs/uploads/ HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"
+        "POST /v2/app/blobs/uploads/ HTTP/1.0\r\nHost: x\r\n\
+         Transfer-Encoding: chunked\r\n\r\n{chunks}"
     );
     check_refused(&registry, &old);
 }
@@ -202,7 +203,8 @@ fn a_body_whose_chunks_cannot_be_read_is_refused() {
         ] {
             let mut wire = Wire::connect(registry.address());
             wire.write(format!(
-                "{method} {session}{query} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"
+                "{method} {session}{query} HTTP/1.1\r\nHost: x\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n{chunks}"
             ));
             wire.try_write(SMUGGLED);
             wire.half_close();
@@ -367,7 +369,8 @@ fn after_a_refused_body_the_next_request_is_read_at_its_beginning() {
         let mut wire = Wire::connect(registry.address());
         let body = "x".repeat(length);
         wire.try_write(format!(
-            "PUT /v2/app/manifests/%22 HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+            "PUT /v2/app/manifests/%22 HTTP/1.1\r\nHost: x\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
         ));
         wire.try_write("GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
         let reply = wire.read_all(SILENCE);
@@ -427,7 +430,8 @@ fn endless_trailers_are_cut_off() {
     let session = registry.session("app");
     let mut wire = Wire::connect(registry.address());
     wire.write(format!(
-        "PATCH {session} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+        "PATCH {session} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n0\r\n"
     ));
     let part = format!("X: {}\r\n", "a".repeat(1000)).repeat(64);
     let taken = (0..(1 << 30) / part.len())

@@ -145,7 +145,8 @@ fn slow_bodies_are_cut_off_while_others_are_served() {
     }
     // A manifest's, too.
     let head = format!(
-        "PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: {OCI_IMAGE}\r\nContent-Length: 1000\r\n\r\n"
+        "PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: {OCI_IMAGE}\r\n\
+         Content-Length: 1000\r\n\r\n"
     );
     check_timed_out(&dribble(&registry, &head, b"{", Duration::from_millis(100)));
 }
@@ -302,14 +303,17 @@ fn requests_in_a_row_are_answered_in_their_order() {
     let digest = registry.push_blob("app", &bytes);
     let mut requests = String::new();
     for number in 0..20 {
-        requests.push_str(&format!("GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\nRange: bytes={number}-{number}\r\n\r\n"));
+        requests.push_str(&format!(
+            "GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\
+             Range: bytes={number}-{number}\r\n\r\n"
+        ));
         requests.push_str("GET /v2/app/manifests/none HTTP/1.1\r\nHost: x\r\n\r\n");
         requests.push_str("HEAD /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
     }
     let mut wire = Wire::connect(registry.address());
     wire.write(requests);
-    for number in 0..20 {
-        assert_eq!(wire.answer("GET").expect(206).body, [bytes[number]]);
+    for byte in &bytes[..20] {
+        assert_eq!(wire.answer("GET").expect(206).body, [*byte]);
         wire.answer("GET").expect(404);
         wire.answer("HEAD").expect(200);
     }
@@ -385,7 +389,8 @@ fn a_body_is_asked_for_where_it_is_read() {
     wire.answer("PATCH").expect(202);
     let mut wire = Wire::connect(registry.address());
     wire.write(
-        "PUT /v2/UPPER/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+        "PUT /v2/UPPER/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\
+         Expect: 100-continue\r\n\r\n",
     );
     let reply = wire.read_all(Duration::from_secs(1));
     assert_eq!(reply.statuses(), [400], "{}", reply.text());
@@ -406,7 +411,8 @@ fn clients_that_hang_up_leave_nothing_behind() {
         format!("GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n"),
         format!("PATCH {session} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"),
         format!(
-            "PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: {OCI_IMAGE}\r\nContent-Length: 100\r\n\r\n{{"
+            "PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: {OCI_IMAGE}\r\n\
+             Content-Length: 100\r\n\r\n{{"
         ),
         "PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"
             .to_owned(),

@@ -11,6 +11,10 @@ use roadstead_registry::{Error, ObjectReader};
 
 use crate::activity::Counted;
 use crate::request_log::Line;
+use crate::room::Room;
+
+/// Bytes of an answer that needs no room.
+const SMALL_BYTES: usize = 64 << 10;
 
 /// The body of an answer.
 pub(crate) struct ResponseBody {
@@ -61,6 +65,20 @@ impl ResponseBody {
             Some((chunk.map_err(Error::from), reader))
         });
         Self::stream(chunks, Some(length))
+    }
+
+    /// Has what is held in memory for the answer take its room, if it is more than almost any
+    /// answer has. False: there is too little.
+    pub(crate) fn hold(&mut self, room: &Room) -> bool {
+        if let Content::Full(bytes) = &mut self.content
+            && bytes.len() > SMALL_BYTES
+        {
+            let Some(held) = room.try_hold(bytes.clone()) else {
+                return false;
+            };
+            *bytes = held;
+        }
+        true
     }
 
     fn of(content: Content) -> Self {
@@ -197,6 +215,18 @@ mod tests {
                 "{chunks:?} {length:?}"
             );
         }
+    }
+
+    #[test]
+    fn only_large_answers_in_memory_need_room() {
+        let room = Room::of(100 << 10);
+        let full = |bytes: usize| ResponseBody::full(vec![0; bytes]);
+        let mut large = full(70 << 10);
+        assert!(large.hold(&room));
+        assert!(!full(70 << 10).hold(&room));
+        assert!(full(64 << 10).hold(&room) && ResponseBody::empty().hold(&room));
+        drop(large);
+        assert!(full(70 << 10).hold(&room));
     }
 
     #[test]

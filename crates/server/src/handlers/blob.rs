@@ -1,6 +1,7 @@
 //! `/v2/<name>/blobs/<digest>` (OCI distribution end-2, end-10).
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::header::{
@@ -8,7 +9,7 @@ use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LAST_MODIFIED, LOCATION, RANGE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use roadstead_oci::{ActionSet, Digest, ErrorCode, Grant, Ranges, RepositoryName, Requested};
 use roadstead_registry::{Blob, BlobContent};
 
@@ -17,6 +18,7 @@ use crate::app::{Answer, App, Call};
 use crate::body::ResponseBody;
 use crate::conditional::{Validators, Verdict};
 use crate::error::Failure;
+use crate::gradual;
 use crate::headers::{CONTENT_DIGEST, empty, value};
 use crate::multipart::Multipart;
 
@@ -65,12 +67,12 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
     let mut response = match requested {
         Requested::Whole | Requested::Ignored => {
             let range = 0..blob.size_bytes;
-            part(app, &grant, &blob, range, &call.method).await?
+            part(app, &grant, &blob, range, call).await?
         }
         Requested::Unsatisfiable => return Err(unsatisfiable(&blob)),
         Requested::Parts(ranges) => match ranges.as_slice() {
             [range] => {
-                let mut response = part(app, &grant, &blob, range.clone(), &call.method).await?;
+                let mut response = part(app, &grant, &blob, range.clone(), call).await?;
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
                 let text = content_range(range, blob.size_bytes);
                 response.headers_mut().insert(CONTENT_RANGE, value(&text));
@@ -83,10 +85,14 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
     Ok(response)
 }
 
-async fn part(app: &App, grant: &Grant, blob: &Blob, range: Range<u64>, method: &Method) -> Answer {
+async fn part(app: &App, grant: &Grant, blob: &Blob, range: Range<u64>, call: &Call) -> Answer {
     let length = range.end - range.start;
-    let body = if *method == Method::HEAD {
+    let body = if call.method == Method::HEAD {
         ResponseBody::empty()
+    } else if call.version == Version::HTTP_2 {
+        let registry = Arc::clone(&app.registry);
+        let content = gradual::open(registry, grant.clone(), blob.clone(), range).await?;
+        ResponseBody::stream(content, Some(length))
     } else {
         match app.registry.open_blob(grant, blob, range).await? {
             BlobContent::Inline(bytes) => ResponseBody::full(bytes),
@@ -115,7 +121,7 @@ fn parts(
     let body = if *method == Method::HEAD {
         ResponseBody::empty()
     } else {
-        let stream = multipart.stream(std::sync::Arc::clone(&app.registry), grant, blob.clone());
+        let stream = multipart.stream(Arc::clone(&app.registry), grant, blob.clone());
         ResponseBody::stream(stream, Some(length))
     };
     let mut response = Response::new(body);

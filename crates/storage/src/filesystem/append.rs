@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
@@ -14,6 +14,7 @@ use crate::append_state::AppendState;
 use crate::error::StorageError;
 use crate::key::Key;
 
+use super::writers::Claim;
 use super::{FilesystemStore, Inner, spawn};
 
 /// Bytes that are gathered before they are written; as many again may be on their way to the disk.
@@ -32,15 +33,7 @@ pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, Storage
     } else {
         inner.file(key, "open an object", OFlags::RDWR)?
     };
-    let length = inner.length_of(key, &file)?;
-    if length < offset {
-        let reason = "it has lost bytes";
-        return Err(StorageError::Damaged { key, reason });
-    }
-    if length > offset {
-        file.set_len(offset)
-            .map_err(|error| StorageError::system("cut an object", error))?;
-    }
+    inner.cut(key, &file, offset)?;
     Ok(file)
 }
 
@@ -49,9 +42,12 @@ pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, Storage
 pub struct FileAppender {
     store: FilesystemStore,
     key: Key,
+    claim: Claim,
     /// Where the gathered bytes go.
     offset: u64,
     gathered: Vec<Bytes>,
+    /// Small pieces, copied together: each by itself would cost more than it holds.
+    small: BytesMut,
     gathered_bytes: usize,
     file: Writing,
 }
@@ -66,12 +62,20 @@ enum Writing {
 }
 
 impl FileAppender {
-    pub(super) fn new(store: FilesystemStore, key: Key, file: File, offset: u64) -> Self {
+    pub(super) fn new(
+        store: FilesystemStore,
+        key: Key,
+        claim: Claim,
+        file: File,
+        offset: u64,
+    ) -> Self {
         Self {
             store,
             key,
+            claim,
             offset,
             gathered: Vec::new(),
+            small: BytesMut::new(),
             gathered_bytes: 0,
             file: Writing::Idle(file),
         }
@@ -79,7 +83,12 @@ impl FileAppender {
 
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         self.gathered_bytes += bytes.len();
-        self.gathered.push(bytes);
+        if bytes.len() < SMALL_BYTES {
+            self.small.extend_from_slice(&bytes);
+        } else {
+            self.gather_small();
+            self.gathered.push(bytes);
+        }
         if self.gathered_bytes < STEP_BYTES {
             return Ok(());
         }
@@ -90,8 +99,12 @@ impl FileAppender {
 
     pub(crate) async fn flush_durable(&mut self) -> Result<AppendState, StorageError> {
         let file = self.written().await?;
-        let (inner, key) = (self.store.0.clone(), self.key);
-        let flushed = spawn(move || inner.flush(key, &file).map(|()| file)).await;
+        let (inner, key, claim) = (self.store.0.clone(), self.key, self.claim.clone());
+        let flush = move || {
+            let _claim = claim;
+            inner.flush(key, &file).map(|()| file)
+        };
+        let flushed = spawn(flush).await;
         self.file = Writing::Idle(flushed?);
         Ok(AppendState::at(self.offset))
     }
@@ -104,7 +117,7 @@ impl FileAppender {
     /// The file with everything written to it.
     async fn written(&mut self) -> Result<File, StorageError> {
         let file = self.idle().await?;
-        if self.gathered.is_empty() {
+        if self.gathered_bytes == 0 {
             return Ok(file);
         }
         self.send(file);
@@ -123,13 +136,22 @@ impl FileAppender {
         }
     }
 
+    fn gather_small(&mut self) {
+        if !self.small.is_empty() {
+            self.gathered.push(self.small.split().freeze());
+        }
+    }
+
     /// Starts to write what was gathered.
     fn send(&mut self, file: File) {
+        self.gather_small();
+        let claim = self.claim.clone();
         let chunks = mem::take(&mut self.gathered);
         let offset = self.offset;
         self.offset += self.gathered_bytes as u64;
         self.gathered_bytes = 0;
         self.file = Writing::Busy(tokio::task::spawn_blocking(move || {
+            let _claim = claim;
             write_all(&file, &chunks, offset).map(|()| file)
         }));
     }
@@ -157,6 +179,9 @@ fn write_all(file: &File, chunks: &[Bytes], mut offset: u64) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Pieces below this are copied together.
+const SMALL_BYTES: usize = 4 << 10;
 
 /// Slices that one call takes (IOV_MAX of Linux).
 const SLICES_MAX: usize = 1024;

@@ -39,7 +39,11 @@ impl Directory {
         };
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        if !flags.contains(OFlags::PATH) {
+            // A pipe that somebody planted must not be waited for.
+            flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
+        }
         // The kernel asks to be called again where a name on the way was moved meanwhile.
         loop {
             match rustix::fs::openat2(&self.0, path, flags, mode, resolve) {

@@ -28,18 +28,23 @@ pub(super) fn open(root: &Path) -> Result<Installed, StorageError> {
     make_root(root)?;
     let directory = Directory::open_root(root)?;
     check_owner(root, directory.file())?;
-    let made = make(&directory, root, "objects")?;
+    make(&directory, root, "objects")?;
     let objects = folder(&directory, root, "objects")?;
     lock(&objects, root)?;
     let mut any = false;
     for shard in 0..SHARDS {
-        any |= make_shard(&directory, root, shard)?;
+        any |= make(&directory, root, &shard_path(shard))?;
     }
-    if any || made {
-        flush(&objects, root)?;
-        flush(directory.file(), root)?;
+    // All are made before the first is flushed: most file systems then write them out together.
+    for shard in 0..SHARDS {
+        let folder = folder(&directory, root, &shard_path(shard))?;
+        if any {
+            flush(&folder, root)?;
+        }
     }
-    check_folders(&directory, root)?;
+    // At each start: one that was cut off may have made folders and not come to this.
+    flush(&objects, root)?;
+    flush(directory.file(), root)?;
     Ok(Installed { directory, objects })
 }
 
@@ -121,15 +126,6 @@ fn lock(objects: &File, root: &Path) -> Result<(), StorageError> {
             source: errno.into(),
         }),
     }
-}
-
-fn make_shard(directory: &Directory, root: &Path, shard: u16) -> Result<bool, StorageError> {
-    let path = shard_path(shard);
-    let made = make(directory, root, &path)?;
-    if made {
-        flush(&folder(directory, root, &path)?, root)?;
-    }
-    Ok(made)
 }
 
 /// Makes a folder; `false` if it was there.

@@ -9,6 +9,7 @@ mod append;
 mod directory;
 mod install;
 mod read;
+mod writers;
 
 use std::fs::File;
 use std::ops::Range;
@@ -30,6 +31,7 @@ use crate::store::{Appender, ObjectReader};
 pub(crate) use append::FileAppender;
 use directory::Directory;
 pub(crate) use read::FileReader;
+use writers::Writers;
 
 /// A store in a directory that this process alone uses. Clones share it.
 #[derive(Debug, Clone)]
@@ -41,6 +43,7 @@ struct Inner {
     directory: Directory,
     /// Held for the lock on it.
     _objects: File,
+    writers: Writers,
     /// Something stood in an object's place that this program did not put there.
     tampered: AtomicBool,
 }
@@ -58,6 +61,7 @@ impl FilesystemStore {
             root: root.to_owned(),
             directory: installed.directory,
             _objects: installed.objects,
+            writers: Writers::default(),
             tampered: AtomicBool::new(false),
         })))
     }
@@ -132,19 +136,29 @@ impl Inner {
 
     fn seal(&self, key: Key, size: u64) -> Result<Sealed, StorageError> {
         let file = self.file(key, "open an object", OFlags::RDWR)?;
-        if self.length_of(key, &file)? != size {
-            let reason = "it has another length than was written";
-            return Err(StorageError::Damaged { key, reason });
-        }
+        self.cut(key, &file, size)?;
         self.flush(key, &file)?;
         Ok(Sealed::new(key, size))
     }
 
+    /// Takes off what is behind `size` bytes, of an attempt that was cut off.
+    fn cut(&self, key: Key, file: &File, size: u64) -> Result<(), StorageError> {
+        let length = self.length_of(key, file)?;
+        if length < size {
+            let reason = "it has lost bytes";
+            return Err(StorageError::Damaged { key, reason });
+        }
+        if length > size {
+            let cut = file.set_len(size);
+            cut.map_err(|error| StorageError::system("cut an object", error))?;
+        }
+        Ok(())
+    }
+
     /// Bytes first, then the name.
     fn flush(&self, key: Key, file: &File) -> Result<(), StorageError> {
-        let failed = |error| StorageError::system("flush an object", error);
-        file.sync_data().map_err(failed)?;
-        self.folder(key)?.sync_all().map_err(failed)
+        file.sync_data().map_err(StorageError::flush)?;
+        self.folder(key)?.sync_all().map_err(StorageError::flush)
     }
 
     fn delete(&self, key: Key) -> Result<(), StorageError> {
@@ -168,16 +182,22 @@ impl Inner {
 impl ObjectStore for FilesystemStore {
     async fn appender(&self, key: Key, state: &AppendState) -> Result<Appender, StorageError> {
         let offset = state.offset();
+        let claim = self.0.writers.claim(key).await;
         let file = self
             .blocking(move |inner| append::open(inner, key, offset))
             .await?;
-        let appender = FileAppender::new(self.clone(), key, file, offset);
+        let appender = FileAppender::new(self.clone(), key, claim, file, offset);
         Ok(Appender::Filesystem(appender))
     }
 
     async fn seal(&self, key: Key, state: &AppendState) -> Result<Sealed, StorageError> {
         let size = state.offset();
-        self.blocking(move |inner| inner.seal(key, size)).await
+        let claim = self.0.writers.claim(key).await;
+        self.blocking(move |inner| {
+            let _claim = claim;
+            inner.seal(key, size)
+        })
+        .await
     }
 
     async fn open(

@@ -174,6 +174,22 @@ async fn files_that_are_no_objects_are_not_listed() {
     assert!(store.list(None, 10).await.unwrap().is_empty());
 }
 
+/// A pipe in an object's place is refused, not waited for.
+#[tokio::test]
+async fn a_pipe_in_place_of_an_object_is_refused() {
+    let (_directory, root, store) = store();
+    let key = object(&store, b"x").await;
+    let path = root.join(key.object_path());
+    std::fs::remove_file(&path).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let refused = store.open(key, 0..1, 1).await.map(drop);
+    assert!(
+        matches!(refused, Err(StorageError::Damaged { .. })),
+        "{refused:?}"
+    );
+}
+
 /// Reliability case 99 wants few descriptors: 50 writers need 50 files, not 50 times 256.
 #[tokio::test]
 async fn an_idle_store_holds_two_descriptors() {

@@ -31,6 +31,13 @@ impl Wire {
         Ok(Self { stream })
     }
 
+    /// Lets the server take this long for each step.
+    pub(crate) fn patient(self, limit: Duration) -> Self {
+        self.stream.set_read_timeout(Some(limit)).unwrap();
+        self.stream.set_write_timeout(Some(limit)).unwrap();
+        self
+    }
+
     /// Sends all of it; panics where the server no longer takes it.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
