@@ -83,7 +83,7 @@ impl Drop for Line {
         let duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(
             target: "access",
-            method = self.method.as_str(),
+            method = known(&self.method),
             route = self.route,
             repository = self.repository,
             reference = self.reference,
@@ -111,6 +111,26 @@ impl Drop for Line {
     }
 }
 
+/// A method by its name, if it is one that HTTP knows: others are as long as clients like.
+fn known(method: &Method) -> &str {
+    let all = [
+        &Method::CONNECT,
+        &Method::DELETE,
+        &Method::GET,
+        &Method::HEAD,
+        &Method::OPTIONS,
+        &Method::PATCH,
+        &Method::POST,
+        &Method::PUT,
+        &Method::TRACE,
+    ];
+    if all.contains(&method) {
+        method.as_str()
+    } else {
+        "other"
+    }
+}
+
 /// Text of a client without anything that a terminal or a line could stumble over, cut.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::new();
@@ -131,7 +151,19 @@ fn is_format(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{Method, known, printable};
+
+    #[test]
+    fn methods_in_lines_are_few() {
+        let long = Method::from_bytes(&[b'X'; 1_000]).unwrap();
+        for (method, expected) in [
+            (Method::GET, "GET"),
+            (Method::TRACE, "TRACE"),
+            (long, "other"),
+        ] {
+            assert_eq!(known(&method), expected);
+        }
+    }
 
     #[test]
     fn text_of_clients_cannot_forge_a_line() {

@@ -58,10 +58,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
             let failure = Failure::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported);
             Answered::refused(failure.message(ambiguous))
         }
-        None => {
-            let answering = AssertUnwindSafe(peer.app.answer(request, context)).catch_unwind();
-            answering.await.unwrap_or_else(|_| Answered::panicked())
-        }
+        None => caught(peer.app.answer(request, context)).await,
     };
 
     let Answered {
@@ -93,6 +90,12 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     response
 }
 
+/// A panic is a mistake of one request, and an answer to that request alone.
+async fn caught(answering: impl Future<Output = Answered>) -> Answered {
+    let answering = AssertUnwindSafe(answering).catch_unwind();
+    answering.await.unwrap_or_else(|_| Answered::panicked())
+}
+
 fn context(peer: &Peer, request: &Request<Incoming>, request_id: &str, agent: &str) -> Context {
     let host = match request.uri().authority() {
         Some(authority) => printable(authority.as_str()),
@@ -114,4 +117,24 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> String {
         .map(HeaderValue::as_bytes)
         .unwrap_or_default();
     String::from_utf8_lossy(value).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_a_500() {
+        let answered = caught(async { panic!("a test's own") }).await;
+        assert_eq!(
+            answered.response.status(),
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+        assert_eq!(answered.code, Some(ErrorCode::Unknown));
+        assert!(
+            answered
+                .cause
+                .is_some_and(|cause| cause.contains("panicked"))
+        );
+    }
 }
