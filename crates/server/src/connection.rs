@@ -164,7 +164,7 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .max_concurrent_streams(limits.max_streams)
         .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(RESETS_MAX)
-        .max_local_error_reset_streams(RESETS_MAX)
+        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(BUFFER_BYTES)
@@ -180,6 +180,10 @@ const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 /// Streams that were reset and not yet looked at, before the connection is given up.
 const RESETS_MAX: usize = 20;
+
+/// Streams that were reset from this side in the whole life of a connection: refused ones too,
+/// which an honest client may open before it has heard of the bound.
+const LOCAL_RESETS_MAX: usize = 1024;
 
 /// Why a connection is ended from this side.
 enum Verdict {

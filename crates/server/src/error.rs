@@ -214,6 +214,13 @@ impl From<Error> for Failure {
             Error::Storage(StorageError::Full { .. }) | Error::Metadata(MetadataError::Full { .. }) => {
                 Self::storage_full(&error)
             }
+            Error::Storage(StorageError::TooManyFiles { .. }) => {
+                let mut failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
+                    .message("the registry is at its limit of open files; try again soon")
+                    .header(RETRY_AFTER, "1");
+                failure.cause = Some(chain(&error));
+                failure
+            }
             Error::Metadata(MetadataError::TooManyUploads { limit }) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyRequests)
                     .message(format!("more than {limit} uploads are open; finish or cancel some"))

@@ -53,11 +53,12 @@ impl Default for Limits {
 const FILES_KEPT: u64 = 64;
 
 impl Limits {
-    /// Connections at a time. Each may have one file open beside its socket.
+    /// Connections at a time. Each may have two files open beside its socket: an object, and while
+    /// that is flushed its folder.
     pub(crate) fn connections(&self) -> usize {
         self.max_connections.unwrap_or_else(|| {
             let kept = FILES_KEPT.min(self.open_files / 2);
-            let derived = usize::try_from((self.open_files - kept) / 2).unwrap_or(usize::MAX);
+            let derived = usize::try_from((self.open_files - kept) / 3).unwrap_or(usize::MAX);
             derived.clamp(1, CONNECTIONS_MAX)
         })
     }
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn connections_leave_room_for_files() {
-        for (open_files, expected) in [(64, 16), (1024, 480), (1 << 20, 524_256), (0, 1)] {
+        for (open_files, expected) in [(64, 10), (1024, 320), (1 << 20, 349_504), (0, 1)] {
             let limits = Limits {
                 open_files,
                 ..Limits::default()

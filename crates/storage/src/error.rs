@@ -43,6 +43,15 @@ pub enum StorageError {
         #[source]
         source: io::Error,
     },
+    /// This process, or the system, has as many files open as it may.
+    #[error("cannot {action}: too many files are open, raise the limit (ulimit -n)")]
+    TooManyFiles {
+        /// What was tried.
+        action: &'static str,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
     /// The system refused for another reason.
     #[error("cannot {action}")]
     Io {
@@ -110,6 +119,7 @@ impl StorageError {
         match Errno::from_io_error(&source) {
             Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => Self::Full { action, source },
             Some(Errno::ROFS) => Self::ReadOnly { action, source },
+            Some(Errno::MFILE | Errno::NFILE) => Self::TooManyFiles { action, source },
             Some(Errno::NOSYS) => Self::OldKernel,
             _ => Self::Io { action, source },
         }

@@ -73,6 +73,7 @@ fn expected(error: &Error) -> (u16, &'static str) {
         Error::Storage(StorageError::Full { .. }) | Error::Metadata(MetadataError::Full(_)) => {
             (507, "UNAVAILABLE")
         }
+        Error::Storage(StorageError::TooManyFiles { .. }) => (503, "UNAVAILABLE"),
         Error::Metadata(MetadataError::TooManyUploads { .. }) => (429, "TOOMANYREQUESTS"),
         Error::Storage(_) | Error::Metadata(_) | Error::HashState | Error::CutOff => {
             (500, "UNKNOWN")
@@ -117,6 +118,10 @@ async fn every_error_of_the_registry_has_its_answer() {
         }),
         Error::Storage(StorageError::ReadOnly {
             action: "write secret",
+            source: secret(),
+        }),
+        Error::Storage(StorageError::TooManyFiles {
+            action: "open secret",
             source: secret(),
         }),
         Error::Storage(StorageError::CutOff),
