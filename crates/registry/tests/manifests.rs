@@ -1,5 +1,9 @@
 //! Manifests, tags, mounts, deletions and referrers through the registry's own interface, on the
 //! memory stores.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test reports a broken expectation by panicking"
+)]
 
 mod fixture;
 

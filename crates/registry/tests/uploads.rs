@@ -1,4 +1,8 @@
 //! Uploads through the registry's own interface, on the memory stores.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test reports a broken expectation by panicking"
+)]
 
 mod fixture;
 
