@@ -61,6 +61,31 @@ fn a_connection_keeps_every_statement_prepared() {
     assert!(statements().len() + 6 <= super::super::connection::STATEMENTS);
 }
 
+/// Binding a statement again must not compile it again: that once was most of a read's cost.
+#[test]
+fn no_statement_is_compiled_twice() {
+    let (place, connection) = empty();
+    drop(connection);
+    let connection = super::super::connection::reader(&place.database()).unwrap();
+    for (path, sql) in statements() {
+        let mut statement = connection.prepare(&sql).unwrap();
+        if !statement.readonly() {
+            continue;
+        }
+        for _ in 0..3 {
+            for number in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(number, 1).unwrap();
+            }
+            let mut rows = statement.raw_query();
+            while rows.next().unwrap().is_some() {}
+            drop(rows);
+            statement.clear_bindings();
+        }
+        let compiled_again = statement.get_status(StatementStatus::RePrepare);
+        assert_eq!(compiled_again, 0, "{path}");
+    }
+}
+
 /// Runs a list's statement and returns its rows and the steps that they took.
 fn cost(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> (usize, i32) {
     let mut statement = connection.prepare(sql).unwrap();
