@@ -2,13 +2,14 @@
 //!
 //! One file a subject, one binary for all, so that it is linked once. A test's name states the
 //! rule; its comment carries the number of the case in the project's list of cases, or of the rule
-//! (`R1`…). Begin reading at [`harness`].
+//! (`R1`…). Begin reading at [`harness`], which every suite beside this one uses.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a test reports a broken expectation by panicking"
 )]
 
+#[path = "../harness/mod.rs"]
 mod harness;
 
 mod auth;
