@@ -120,6 +120,18 @@ pub struct ManifestRow {
     pub pushed_at: Timestamp,
 }
 
+impl ManifestRow {
+    /// Everything but the bytes.
+    pub fn summary(&self) -> ManifestSummary {
+        ManifestSummary {
+            digest: self.digest,
+            media_type: self.media_type.clone(),
+            size_bytes: self.size_bytes,
+            pushed_at: self.pushed_at,
+        }
+    }
+}
+
 /// A manifest without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestSummary {

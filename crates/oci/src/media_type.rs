@@ -56,6 +56,16 @@ impl MediaType {
     /// Where the text breaks the grammar.
     pub fn parse(text: &str) -> Result<Self, MediaTypeError> {
         let text = text.split(';').next().unwrap_or_default().trim_ascii();
+        let known = [
+            Self::OCI_IMAGE,
+            Self::OCI_INDEX,
+            Self::DOCKER_IMAGE,
+            Self::DOCKER_LIST,
+        ];
+        // Almost all that is ever read, and then nothing is allocated.
+        if let Some(known) = known.into_iter().find(|known| known.0 == text) {
+            return Ok(known);
+        }
         let (kind, subtype) = text.split_once('/').ok_or(MediaTypeError)?;
         let restricted = |name: &str| {
             name.len() <= NAME_BYTES_MAX

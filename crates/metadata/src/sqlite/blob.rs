@@ -54,6 +54,7 @@ pub(super) fn finish_upload(
         // An object can be there only if something was written to it.
         discarded = (is_object || touched).then_some(key);
     }
+    transaction.touch_digest(&finish.digest);
     link(transaction, repository, &finish.digest)?;
     let entry = Entry::new(Change::BlobPush, repository, &finish.repository)
         .digest(finish.digest)
@@ -159,6 +160,7 @@ pub(super) fn mount(
         return Ok(false);
     };
     let to = repository::ensure(transaction, &mount.to, &mount.origin)?.id;
+    transaction.touch_digest(&mount.digest);
     link(transaction, to, &mount.digest)?;
     let entry = Entry::new(Change::BlobMount, to, &mount.to)
         .digest(mount.digest)
@@ -278,6 +280,7 @@ pub(super) fn delete(
         0 => {}
         naming => return Ok(DeleteBlob::Referenced(naming)),
     }
+    transaction.touch_digest(digest);
     change(
         connection,
         DELETE,
@@ -295,6 +298,7 @@ pub(super) fn mark_missing(
     digest: &Digest,
     key: Uuid,
 ) -> Result<(), MetadataError> {
+    transaction.touch_digest(digest);
     let parameters = (digest.to_string(), key.as_bytes().as_slice());
     change(transaction.connection, MARK_MISSING, parameters).map(drop)
 }

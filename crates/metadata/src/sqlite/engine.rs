@@ -13,6 +13,7 @@ use crate::rows::{
     BlobRow, ManifestRow, ManifestSummary, Referrer, RepositoryId, UploadId, UploadRow,
 };
 
+use super::cache::{self, Name};
 use super::{SqliteMetadata, blob, journal, list, manifest, tag, trash, upload};
 
 impl Metadata for SqliteMetadata {
@@ -96,7 +97,16 @@ impl Metadata for SqliteMetadata {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<BlobRow>, MetadataError> {
-        self.read(|connection| blob::read(connection, repository, digest))
+        let (cache, name) = (&self.shared.cache, Name::blob(repository, digest));
+        if let Some(row) = cache.blob(&name) {
+            return Ok(Some(row));
+        }
+        let epoch = cache.epoch(&name);
+        let row = self.read(|connection| blob::read(connection, repository, digest))?;
+        if let Some(row) = &row {
+            cache.keep_blob(name, epoch, row);
+        }
+        Ok(row)
     }
 
     async fn delete_blob(
@@ -126,7 +136,16 @@ impl Metadata for SqliteMetadata {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<ManifestRow>, MetadataError> {
-        self.read(|connection| manifest::read(connection, repository, reference))
+        let (cache, name) = (&self.shared.cache, Name::manifest(repository, reference));
+        if let Some(row) = cache.manifest(&name) {
+            return Ok(Some(row));
+        }
+        let epoch = cache.epoch(&name);
+        let row = self.read(|connection| manifest::read(connection, repository, reference))?;
+        if let Some(row) = &row {
+            cache.keep_manifest(name, epoch, row);
+        }
+        Ok(row)
     }
 
     async fn manifest_summary(
@@ -134,7 +153,20 @@ impl Metadata for SqliteMetadata {
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<Option<ManifestSummary>, MetadataError> {
-        self.read(|connection| manifest::read_summary(connection, repository, reference))
+        let name = Name::manifest(repository, reference);
+        if let Some(row) = self.shared.cache.manifest(&name) {
+            return Ok(Some(row.summary()));
+        }
+        let summary =
+            self.read(|connection| manifest::read_summary(connection, repository, reference))?;
+        // Who asks for the headers of a manifest asks for its bytes next.
+        match summary {
+            Some(summary) if summary.size_bytes <= cache::ROW_BYTES_MAX as u64 => {
+                let row = self.manifest(repository, reference).await?;
+                Ok(row.map(|row| row.summary()))
+            }
+            other => Ok(other),
+        }
     }
 
     async fn delete_tag(

@@ -67,6 +67,7 @@ pub(super) fn put(
     }
     let repository = repository::ensure(transaction, &new.repository, &new.origin)?;
     repository::mark_listed(transaction, repository)?;
+    transaction.touch_digest(&new.digest);
     let stored = store(transaction, repository.id, new)?;
     for (sql, edges) in [(INSERT_BLOB, &blobs), (INSERT_CHILD, &children)] {
         for (edge, target) in edges {
@@ -279,8 +280,10 @@ pub(super) fn delete(
         return Ok(None);
     };
     let tags = many(connection, TAGS_OF, [found.id], |row| read_tag(row, 0))?;
+    transaction.touch_digest(digest);
     change(connection, DELETE_TAGS_OF, [found.id])?;
     for tag in &tags {
+        transaction.touch_tag(name, tag);
         let entry = Entry::new(Change::TagDelete, repository.id, name)
             .tag(tag)
             .previous(Some(*digest));

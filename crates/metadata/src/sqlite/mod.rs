@@ -1,11 +1,13 @@
 //! The embedded database: SQLite in WAL mode, one writer, many readers.
 //!
 //! A change runs on the writer's thread and returns once it is on the disk. A short read by index
-//! runs where it is asked for, on a connection of that thread; a long list runs on a thread that
+//! runs where it is asked for, on a connection of that thread, unless what it wants was read lately
+//! and has not changed since (`cache.rs`); a long list runs on a thread that
 //! may block, on one of a few connections kept for that. What each transaction does is in the file
 //! of its subject, its statements are in `sql/sqlite`.
 
 mod blob;
+mod cache;
 mod checkpoint;
 mod connection;
 mod engine;
@@ -33,6 +35,7 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Horizons};
 use crate::error::MetadataError;
 
+use cache::Cache;
 use file::Files;
 use readers::Readers;
 use writer::Writer;
@@ -47,6 +50,7 @@ pub struct SqliteMetadata {
 struct Shared {
     writer: Writer,
     readers: Readers,
+    cache: Arc<Cache>,
     clock: Arc<dyn Clock>,
     horizons: Horizons,
     _lock: File,
@@ -90,7 +94,14 @@ impl SqliteMetadata {
         }
         let unclean = files.log_bytes() > 0;
         let connection = connection::writer(&files)?;
-        let writer = Writer::start(connection, files.log.clone(), horizons, Arc::clone(&clock))?;
+        let cache = Arc::new(Cache::new());
+        let writer = Writer::start(
+            connection,
+            files.log.clone(),
+            horizons,
+            Arc::clone(&clock),
+            Arc::clone(&cache),
+        )?;
         let readers = Readers::of(files.database.clone());
         if unclean {
             readers.check_in_background()?;
@@ -98,6 +109,7 @@ impl SqliteMetadata {
         let shared = Shared {
             writer,
             readers,
+            cache,
             clock,
             horizons,
             _lock: lock,

@@ -57,6 +57,7 @@ pub(super) fn set(
             manifest,
             transaction.now(),
         );
+        transaction.touch_tag(&new.repository, tag);
         change(transaction.connection, SET, parameters)?;
         let entry = Entry::new(Change::TagSet, repository, &new.repository)
             .tag(tag)
@@ -83,6 +84,7 @@ pub(super) fn delete(
     let Some(target) = find(transaction, repository.id, tag)? else {
         return Ok(false);
     };
+    transaction.touch_tag(name, tag);
     change(
         transaction.connection,
         DELETE,

@@ -6,6 +6,7 @@
 //! could take back. When a commit or a write fails for a reason that leaves the log in doubt,
 //! nobody of the batch is acknowledged, [`Writer::failed`] resolves and nothing is written again.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -15,9 +16,12 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use roadstead_oci::{Digest, RepositoryName, Tag};
+
 use crate::clock::{Clock, Horizons, Timestamp};
 use crate::error::MetadataError;
 
+use super::cache::{Cache, Touched};
 use super::checkpoint::Checkpoint;
 use super::error::{commit_ends_the_process, ends_the_process};
 use super::statement::change;
@@ -28,9 +32,23 @@ pub(super) struct Transaction<'c> {
     /// The time of the change; never steps back within a process.
     pub(super) now: Timestamp,
     pub(super) horizons: Horizons,
+    cache: &'c Cache,
+    touched: &'c RefCell<Touched>,
 }
 
 impl Transaction<'_> {
+    /// What is read by this tag changes.
+    pub(super) fn touch_tag(&self, repository: &RepositoryName, tag: &Tag) {
+        let mut touched = self.touched.borrow_mut();
+        self.cache.epochs().touch_tag(&mut touched, repository, tag);
+    }
+
+    /// What is read by this digest, in whatever repository, changes.
+    pub(super) fn touch_digest(&self, digest: &Digest) {
+        let mut touched = self.touched.borrow_mut();
+        self.cache.epochs().touch_digest(&mut touched, digest);
+    }
+
     /// The end of a lease that starts now, in microseconds.
     pub(super) fn lease(&self) -> i64 {
         self.now.plus(self.horizons.lease).as_micros()
@@ -61,6 +79,7 @@ impl Writer {
         log: PathBuf,
         horizons: Horizons,
         clock: Arc<dyn Clock>,
+        cache: Arc<Cache>,
     ) -> Result<Writer, MetadataError> {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let (signal, failed) = watch::channel(false);
@@ -68,6 +87,7 @@ impl Writer {
             connection,
             horizons,
             clock,
+            cache,
             last: Timestamp::default(),
             checkpoint: Checkpoint::of(log.clone()),
         };
@@ -225,6 +245,7 @@ struct Work {
     connection: Connection,
     horizons: Horizons,
     clock: Arc<dyn Clock>,
+    cache: Arc<Cache>,
     last: Timestamp,
     checkpoint: Checkpoint,
 }
@@ -282,10 +303,13 @@ impl Work {
     fn run_batch(&mut self, batch: Vec<Job>, answers: &mut Vec<Answer>) -> Result<(), Broken> {
         self.last = self.last.max(self.clock.now());
         let connection = &self.connection;
+        let touched = RefCell::default();
         let transaction = Transaction {
             connection,
             now: self.last,
             horizons: self.horizons,
+            cache: &self.cache,
+            touched: &touched,
         };
         let mut outcome = execute(connection, "BEGIN IMMEDIATE");
         for Job { operation, room } in batch {
@@ -299,7 +323,11 @@ impl Work {
             fatal: ends_the_process(&error),
             error,
         })?;
-        execute(connection, "COMMIT").map_err(|error| Broken {
+        let mut touched = touched.into_inner();
+        self.cache.epochs().committing(&mut touched);
+        let committed = execute(connection, "COMMIT");
+        self.cache.epochs().committed(&touched);
+        committed.map_err(|error| Broken {
             fatal: commit_ends_the_process(&error),
             error,
         })
