@@ -3,7 +3,7 @@
 //! nowhere else but in tests.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::action::{Action, ActionSet};
 use crate::repository_name::RepositoryName;
@@ -16,7 +16,9 @@ impl PrincipalName {
     /// Nobody in particular.
     #[must_use]
     pub fn anonymous() -> Self {
-        Self::new("anonymous")
+        static ANONYMOUS: LazyLock<PrincipalName> =
+            LazyLock::new(|| PrincipalName::new("anonymous"));
+        ANONYMOUS.clone()
     }
 
     /// Somebody.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::{ALLOW, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use roadstead_auth::Authoriser;
-use roadstead_oci::{ActionSet, ErrorCode};
+use roadstead_oci::{ActionSet, ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
 use serde_json::Value;
 
@@ -16,8 +18,10 @@ use crate::handlers;
 use crate::headers::{API_VERSION, Urls, empty, method_list};
 use crate::health::Health;
 use crate::query::Query;
+use crate::request_id::RequestId;
+use crate::request_log::{printable, text};
 use crate::room::Room;
-use crate::routes::Route;
+use crate::routes::{Route, RouteError};
 
 /// What the HTTP interface is told at start.
 #[derive(Debug, Clone)]
@@ -73,8 +77,36 @@ pub(crate) struct Call {
     pub(crate) headers: HeaderMap,
     pub(crate) query: Query,
     pub(crate) caller: Caller,
-    pub(crate) context: Context,
     pub(crate) body: RequestBody,
+    authority: Option<Authority>,
+    request_id: RequestId,
+    address: Arc<str>,
+}
+
+impl Call {
+    /// What the journal says of a change.
+    pub(crate) fn context(&self) -> Context {
+        let host = match &self.authority {
+            Some(authority) => printable(authority.as_str()),
+            None => printable(&text(self.headers.get(HOST))),
+        };
+        Context {
+            actor: self.caller.name().to_string(),
+            request_id: self.request_id.to_string(),
+            address: self.address.to_string(),
+            host,
+            method: self.method.to_string(),
+            user_agent: printable(&text(self.headers.get(USER_AGENT))),
+        }
+    }
+}
+
+/// A request as it came.
+pub(crate) struct Asked {
+    pub(crate) parts: Parts,
+    pub(crate) body: RequestBody,
+    pub(crate) request_id: RequestId,
+    pub(crate) address: Arc<str>,
 }
 
 pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
@@ -101,14 +133,10 @@ impl App {
         }
     }
 
-    pub(crate) async fn answer(
-        &self,
-        request: Request<RequestBody>,
-        mut context: Context,
-    ) -> Answered {
-        let route = Route::parse(request.uri().path(), &self.settings.prefix);
+    pub(crate) async fn answer(&self, asked: Asked) -> Answered {
+        let route = Route::parse(asked.parts.uri.path(), &self.settings.prefix);
         let under_api = route.as_ref() != Ok(&Route::Root);
-        let mut principal = String::new();
+        let mut principal = None;
         let result = match &route {
             _ if self.health.failing() => Err(Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -116,35 +144,7 @@ impl App {
             )
             .detail("health check failed: please see /debug/health")),
             Ok(Route::Root) => Ok(handlers::base::root()),
-            route => {
-                let (parts, body) = request.into_parts();
-                let needed = route
-                    .as_ref()
-                    .map_or(Value::Null, |route| needed(route, &parts.method));
-                match Caller::identify(&self.authoriser, &parts.headers, needed).await {
-                    Err(failure) => Err(failure),
-                    Ok(caller) => {
-                        caller.name().clone_into(&mut principal);
-                        caller.name().clone_into(&mut context.actor);
-                        match (route, Query::parse(parts.uri.query())) {
-                            (Err(error), _) => Err(error.clone().into()),
-                            (_, Err(error)) => Err(error.into()),
-                            (Ok(route), Ok(query)) => {
-                                let call = Call {
-                                    method: parts.method,
-                                    version: parts.version,
-                                    headers: parts.headers,
-                                    query,
-                                    caller,
-                                    context,
-                                    body,
-                                };
-                                self.dispatch(route, call).await
-                            }
-                        }
-                    }
-                }
-            }
+            route => self.identified(route, asked, &mut principal).await,
         };
         let result = result.and_then(|answer| self.hold(answer));
         let mut answered = Answered::new(route.ok(), principal, result);
@@ -164,6 +164,41 @@ impl App {
             }
         }
         answered
+    }
+
+    /// Answers somebody, once it is known who that is.
+    async fn identified(
+        &self,
+        route: &Result<Route, RouteError>,
+        asked: Asked,
+        principal: &mut Option<PrincipalName>,
+    ) -> Answer {
+        let Asked {
+            parts,
+            body,
+            request_id,
+            address,
+        } = asked;
+        let needed = || {
+            route
+                .as_ref()
+                .map_or(Value::Null, |route| needed(route, &parts.method))
+        };
+        let caller = Caller::identify(&self.authoriser, &parts.headers, needed).await?;
+        *principal = Some(caller.name().clone());
+        let route = route.as_ref().map_err(Clone::clone)?;
+        let call = Call {
+            query: Query::parse(parts.uri.query())?,
+            authority: parts.uri.authority().cloned(),
+            method: parts.method,
+            version: parts.version,
+            headers: parts.headers,
+            caller,
+            body,
+            request_id,
+            address,
+        };
+        self.dispatch(route, call).await
     }
 
     /// Large answers hold memory until they are taken, which must not fill up.
@@ -211,7 +246,7 @@ impl App {
 /// An answer with what the log says of it.
 pub(crate) struct Answered {
     pub(crate) route: Option<Route>,
-    pub(crate) principal: String,
+    pub(crate) principal: Option<PrincipalName>,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) cause: Option<String>,
     pub(crate) response: Response<ResponseBody>,
@@ -220,7 +255,7 @@ pub(crate) struct Answered {
 impl Answered {
     /// A request that was refused before it was looked at.
     pub(crate) fn refused(failure: Failure) -> Self {
-        let mut answered = Self::new(None, String::new(), Err(failure));
+        let mut answered = Self::new(None, None, Err(failure));
         let version = HeaderValue::from_static("registry/2.0");
         answered.response.headers_mut().insert(API_VERSION, version);
         answered
@@ -234,7 +269,7 @@ impl Answered {
         Self::refused(failure)
     }
 
-    fn new(route: Option<Route>, principal: String, result: Answer) -> Self {
+    fn new(route: Option<Route>, principal: Option<PrincipalName>, result: Answer) -> Self {
         match result {
             Ok(response) => Self {
                 route,

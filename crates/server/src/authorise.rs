@@ -5,7 +5,9 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use roadstead_auth::{Authoriser, Principal, Refusal};
-use roadstead_oci::{Action, ActionSet, CatalogGrant, ErrorCode, Grant, RepositoryName};
+use roadstead_oci::{
+    Action, ActionSet, CatalogGrant, ErrorCode, Grant, PrincipalName, RepositoryName,
+};
 use serde_json::{Value, json};
 
 use crate::error::Failure;
@@ -24,7 +26,7 @@ impl Caller {
     pub(crate) async fn identify(
         authoriser: &Arc<Authoriser>,
         headers: &HeaderMap,
-        needs: Value,
+        needs: impl FnOnce() -> Value,
     ) -> Result<Self, Failure> {
         let mut lines = headers.get_all(AUTHORIZATION).iter();
         let line = lines.next();
@@ -43,14 +45,14 @@ impl Caller {
                 principal,
             }),
             Err(Refusal::Unauthenticated { challenge, .. }) => {
-                Err(Failure::unauthorised(&challenge, needs))
+                Err(Failure::unauthorised(&challenge, needs()))
             }
             Err(other) => Err(refuse(other)),
         }
     }
 
-    pub(crate) fn name(&self) -> &str {
-        self.principal.name().as_str()
+    pub(crate) fn name(&self) -> &PrincipalName {
+        self.principal.name()
     }
 
     /// # Errors

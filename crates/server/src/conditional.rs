@@ -2,14 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What an answer would be identified by.
 #[derive(Debug, Clone)]
 pub(crate) struct Validators {
     /// The entity tag with its quotes.
-    pub(crate) etag: String,
+    pub(crate) etag: HeaderValue,
+    /// The same without quotes.
+    pub(crate) digest: HeaderValue,
     /// To the second.
     pub(crate) last_modified: Option<SystemTime>,
 }
@@ -28,8 +31,15 @@ pub(crate) enum Verdict {
 impl Validators {
     /// For content named by its digest.
     pub(crate) fn new(digest: impl std::fmt::Display, changed: Option<SystemTime>) -> Self {
+        // One allocation for both.
+        let quoted = Bytes::from(format!("\"{digest}\""));
+        let bare = quoted.slice(1..quoted.len() - 1);
+        let value = |text| {
+            HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        };
         Self {
-            etag: format!("\"{digest}\""),
+            etag: value(quoted),
+            digest: value(bare),
             last_modified: changed.map(to_second),
         }
     }

@@ -38,9 +38,9 @@ struct Head {
 }
 
 /// The beginning of the line that is coming.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Line {
-    start: Vec<u8>,
+    start: [u8; LINE_START],
     bytes: usize,
 }
 
@@ -83,7 +83,7 @@ impl Heads {
                     }
                 }
                 Place::Head(head) => {
-                    let end = bytes.iter().position(|byte| *byte == b'\n');
+                    let end = memchr::memchr(b'\n', bytes);
                     let (part, rest) = bytes.split_at(end.map_or(bytes.len(), |at| at + 1));
                     bytes = rest;
                     head.line.extend(part);
@@ -142,39 +142,67 @@ impl Heads {
 impl Head {
     /// Whether the head ends with the line that has come.
     fn end_line(&mut self) -> bool {
-        let line = std::mem::take(&mut self.line);
-        if line.is_empty() {
+        let is_empty = self.line.is_empty();
+        if is_empty {
+            self.line.clear();
             // Empty lines may stand before a request.
             return self.first_line_ended;
         }
-        if !self.first_line_ended {
-            self.first_line_ended = true;
-            return false;
+        if self.first_line_ended {
+            self.end_field();
         }
-        let Some(colon) = line.start.iter().position(|byte| *byte == b':') else {
-            return false;
+        self.first_line_ended = true;
+        self.line.clear();
+        false
+    }
+
+    fn end_field(&mut self) {
+        // Most fields are ruled out by the first letter.
+        let start = self.line.start();
+        if !matches!(start.first(), Some(b'c' | b'C' | b't' | b'T')) {
+            return;
+        }
+        let Some(colon) = start.iter().position(|byte| *byte == b':') else {
+            return;
         };
-        let (name, value) = line.start.split_at(colon);
+        let (name, value) = start.split_at(colon);
         if name.eq_ignore_ascii_case(b"content-length") {
             self.lengths += 1;
-            let whole = line.start.len() == line.bytes;
+            let whole = start.len() == self.line.bytes;
             self.length = whole.then(|| number(&value[1..])).flatten();
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.encodings += 1;
         }
-        false
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            start: [0; LINE_START],
+            bytes: 0,
+        }
     }
 }
 
 impl Line {
     fn extend(&mut self, part: &[u8]) {
-        let room = LINE_START - self.start.len();
-        self.start.extend_from_slice(&part[..part.len().min(room)]);
+        let have = self.bytes.min(LINE_START);
+        let taken = part.len().min(LINE_START - have);
+        self.start[have..have + taken].copy_from_slice(&part[..taken]);
         self.bytes += part.len();
     }
 
+    fn start(&self) -> &[u8] {
+        &self.start[..self.bytes.min(LINE_START)]
+    }
+
+    fn clear(&mut self) {
+        self.bytes = 0;
+    }
+
     fn is_empty(&self) -> bool {
-        matches!(self.start.as_slice(), [] | b"\r" | b"\n" | b"\r\n")
+        matches!(self.start(), [] | b"\r" | b"\n" | b"\r\n")
     }
 }
 

@@ -26,6 +26,7 @@ mod outgoing;
 mod pace;
 mod paced;
 mod query;
+mod request_id;
 mod request_log;
 mod room;
 mod routes;

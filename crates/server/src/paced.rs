@@ -37,6 +37,9 @@ pub(crate) struct Paced<S> {
     ahead: Bytes,
     heads: Heads,
     phase: Phase,
+    /// When the phase will have lasted too long.
+    deadline: Instant,
+    /// Set to the deadline only when it goes off before: most requests never touch it.
     timer: Pin<Box<Sleep>>,
     /// What is left to send of the answer to a first line that is too long.
     refusal: Bytes,
@@ -83,6 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             ahead: Bytes::new(),
             heads: Heads::new(limits.first_line_bytes()),
             phase: Phase::Idle { after: 0 },
+            deadline: Instant::now() + limits.idle_timeout,
             timer: Box::pin(tokio::time::sleep(limits.idle_timeout)),
             refusal: Bytes::new(),
             lingering: None,
@@ -146,14 +150,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Paced<S> {
             Phase::Head { .. } => self.header_timeout,
             Phase::Busy | Phase::Refused => return,
         };
-        self.timer.as_mut().reset(Instant::now() + timeout);
+        self.deadline = Instant::now() + timeout;
     }
 
     fn expired(&mut self, cx: &mut Context<'_>) -> bool {
         match self.phase {
-            Phase::Idle { .. } | Phase::Head { .. } => self.timer.as_mut().poll(cx).is_ready(),
-            Phase::Busy | Phase::Refused => false,
+            Phase::Idle { .. } | Phase::Head { .. } => {}
+            Phase::Busy | Phase::Refused => return false,
         }
+        if self.timer.deadline() > self.deadline {
+            self.timer.as_mut().reset(self.deadline);
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            if self.timer.deadline() == self.deadline {
+                return true;
+            }
+            self.timer.as_mut().reset(self.deadline);
+        }
+        false
     }
 
     fn read_inner(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

@@ -1,12 +1,14 @@
 //! One line a request, when its answer has gone out or broke off: what was asked, what was
 //! answered, by and to whom. Text of clients is escaped; credentials never stand in it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{Method, StatusCode};
-use roadstead_oci::ErrorCode;
+use http::{HeaderValue, Method, StatusCode};
+use roadstead_oci::{ErrorCode, PrincipalName};
 
+use crate::request_id::RequestId;
 use crate::routes::Route;
 
 /// The status in the line of a request whose client went away before it was answered.
@@ -15,58 +17,46 @@ const NOT_ANSWERED: u16 = 499;
 /// Characters of a client's text that a line keeps.
 const TEXT_CHARS: usize = 256;
 
-/// A line that is being gathered. Written when it is dropped.
+/// A line that is being gathered. Written when it is dropped; nothing of it is made into text
+/// before, and then only if somebody reads it.
 pub(crate) struct Line {
     pub(crate) begun: Instant,
     pub(crate) method: Method,
-    pub(crate) route: &'static str,
-    pub(crate) repository: String,
-    pub(crate) reference: String,
+    /// What the path named, if anything.
+    pub(crate) route: Option<Route>,
     /// Of the answer, once there is one.
     pub(crate) status: Option<StatusCode>,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) cause: Option<String>,
-    pub(crate) principal: String,
-    pub(crate) request_id: String,
+    pub(crate) principal: Option<PrincipalName>,
+    pub(crate) request_id: RequestId,
     pub(crate) address: Arc<str>,
-    pub(crate) user_agent: String,
+    pub(crate) user_agent: Option<HeaderValue>,
     sent_bytes: u64,
     broken: Option<String>,
 }
 
 impl Line {
-    pub(crate) fn new(method: Method, request_id: String, address: Arc<str>, agent: &str) -> Self {
+    pub(crate) fn new(
+        method: Method,
+        request_id: RequestId,
+        address: Arc<str>,
+        user_agent: Option<HeaderValue>,
+    ) -> Self {
         Self {
             begun: Instant::now(),
             method,
-            route: "none",
-            repository: String::new(),
-            reference: String::new(),
+            route: None,
             status: None,
             code: None,
             cause: None,
-            principal: String::new(),
+            principal: None,
             request_id,
             address,
-            user_agent: printable(agent),
+            user_agent,
             sent_bytes: 0,
             broken: None,
         }
-    }
-
-    /// What the path named.
-    pub(crate) fn route(&mut self, route: &Route) {
-        self.route = route.label();
-        self.repository = route
-            .repository()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        self.reference = match route {
-            Route::Manifest(_, reference) => reference.to_string(),
-            Route::Blob(_, digest) | Route::Referrers(_, digest) => digest.to_string(),
-            Route::Upload(_, id) => id.to_string(),
-            _ => String::new(),
-        };
     }
 
     pub(crate) fn sent(&mut self, bytes: usize) {
@@ -76,29 +66,48 @@ impl Line {
     pub(crate) fn broke_off(&mut self, error: &(dyn std::error::Error + 'static)) {
         self.broken = Some(crate::error::chain(error));
     }
-}
 
-impl Drop for Line {
-    fn drop(&mut self) {
+    fn write(&self) {
         let duration_ms = self.begun.elapsed().as_secs_f64() * 1000.0;
+        let route = self.route.as_ref();
+        let repository = route.and_then(Route::repository).map(ToString::to_string);
+        let principal = self.principal.as_ref().map(PrincipalName::as_str);
         tracing::info!(
             target: "access",
             method = known(&self.method),
-            route = self.route,
-            repository = self.repository,
-            reference = self.reference,
+            route = route.map_or("none", Route::label),
+            repository = repository.unwrap_or_default(),
+            reference = route.map(reference).unwrap_or_default(),
             status = self.status.map_or(NOT_ANSWERED, |status| status.as_u16()),
             code = self.code.map_or("", ErrorCode::as_str),
             duration_ms = (duration_ms * 1000.0).round() / 1000.0,
             size_bytes = self.sent_bytes,
-            principal = self.principal,
-            request_id = self.request_id,
+            principal = printable(principal.unwrap_or_default()),
+            request_id = self.request_id.to_string(),
             address = &*self.address,
-            user_agent = self.user_agent,
+            user_agent = printable(&text(self.user_agent.as_ref())),
             "request"
         );
-        let request_id = &self.request_id;
+    }
+}
+
+/// What the path named within the repository.
+fn reference(route: &Route) -> String {
+    match route {
+        Route::Manifest(_, reference) => reference.to_string(),
+        Route::Blob(_, digest) | Route::Referrers(_, digest) => digest.to_string(),
+        Route::Upload(_, id) => id.to_string(),
+        _ => String::new(),
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if tracing::enabled!(target: "access", tracing::Level::INFO) {
+            self.write();
+        }
         if let Some(cause) = &self.cause {
+            let request_id = self.request_id.to_string();
             if self.status.is_some_and(|status| status.is_server_error()) {
                 tracing::error!(request_id, cause, "the request failed");
             } else {
@@ -106,6 +115,7 @@ impl Drop for Line {
             }
         }
         if let Some(error) = &self.broken {
+            let request_id = self.request_id.to_string();
             tracing::error!(request_id, error, "the answer broke off");
         }
     }
@@ -129,6 +139,11 @@ fn known(method: &Method) -> &str {
     } else {
         "other"
     }
+}
+
+/// A header's text, however it is encoded; nothing where there is none.
+pub(crate) fn text(value: Option<&HeaderValue>) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.map(HeaderValue::as_bytes).unwrap_or_default())
 }
 
 /// Text of a client without anything that a terminal or a line could stumble over, cut.

@@ -4,19 +4,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::header::{CONNECTION, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, USER_AGENT};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use roadstead_oci::ErrorCode;
-use roadstead_registry::Context;
-use uuid::Uuid;
 
 use crate::activity::Activity;
-use crate::app::{Answered, App};
+use crate::app::{Answered, App, Asked};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::pace::Pace;
-use crate::request_log::{Line, printable};
+use crate::request_id::RequestId;
+use crate::request_log::Line;
 use crate::strict::{self, Ambiguous};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,17 +31,14 @@ pub(crate) struct Peer {
 /// Answers one request. Never fails: whatever happens has an answer.
 pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
     let (counted, number) = peer.activity.request();
-    let request_id = Uuid::new_v4().to_string();
-    let agent = text(request.headers(), &USER_AGENT);
-    let (method, version) = (request.method().clone(), request.version());
-    let is_head = method == Method::HEAD;
+    let request_id = RequestId::random();
+    let version = request.version();
     let mut line = Line::new(
-        method,
-        request_id.clone(),
+        request.method().clone(),
+        request_id,
         Arc::clone(&peer.address),
-        &agent,
+        request.headers().get(USER_AGENT).cloned(),
     );
-    let context = context(&peer, &request, &request_id, &agent);
 
     // hyper drops one of two lengths: only the raw head shows both.
     let two_lengths = peer.activity.is_distrusted(number);
@@ -50,15 +46,22 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let ambiguous = two_lengths.or_else(|| strict::check(&request).err());
     let (parts, incoming) = request.into_parts();
     let body = RequestBody::new(incoming, peer.pace, Arc::clone(&peer.activity));
-    let request = Request::from_parts(parts, body);
     let answered = match ambiguous {
         Some(ambiguous) => {
             peer.activity.leave_unread();
-            drop(request);
+            drop(body);
             let failure = Failure::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported);
             Answered::refused(failure.message(ambiguous))
         }
-        None => caught(peer.app.answer(request, context)).await,
+        None => {
+            let asked = Asked {
+                parts,
+                body,
+                request_id,
+                address: Arc::clone(&peer.address),
+            };
+            caught(peer.app.answer(asked)).await
+        }
     };
 
     let Answered {
@@ -68,14 +71,13 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
         cause,
         mut response,
     } = answered;
-    if let Some(route) = &route {
-        line.route(route);
-    }
+    let is_head = line.method == Method::HEAD;
     line.status = Some(response.status());
-    (line.code, line.cause, line.principal) = (code, cause, printable(&principal));
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    (line.route, line.principal) = (route, principal);
+    (line.code, line.cause) = (code, cause);
+    response
+        .headers_mut()
+        .insert(REQUEST_ID, request_id.header());
     if peer.activity.left_unread() && version < Version::HTTP_2 {
         response
             .headers_mut()
@@ -94,29 +96,6 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
 async fn caught(answering: impl Future<Output = Answered>) -> Answered {
     let answering = AssertUnwindSafe(answering).catch_unwind();
     answering.await.unwrap_or_else(|_| Answered::panicked())
-}
-
-fn context(peer: &Peer, request: &Request<Incoming>, request_id: &str, agent: &str) -> Context {
-    let host = match request.uri().authority() {
-        Some(authority) => printable(authority.as_str()),
-        None => printable(&text(request.headers(), &HOST)),
-    };
-    Context {
-        actor: String::new(),
-        request_id: request_id.to_owned(),
-        address: peer.address.to_string(),
-        host,
-        method: request.method().to_string(),
-        user_agent: printable(agent),
-    }
-}
-
-fn text(headers: &HeaderMap, name: &HeaderName) -> String {
-    let value = headers
-        .get(name)
-        .map(HeaderValue::as_bytes)
-        .unwrap_or_default();
-    String::from_utf8_lossy(value).into_owned()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(crate) struct ResponseBody {
     /// Written when the body has gone out, or broke off.
     line: Option<Line>,
     /// The request and its answer count as long as the body lives.
-    counted: Vec<Counted>,
+    counted: Option<[Counted; 2]>,
 }
 
 enum Content {
@@ -85,14 +85,14 @@ impl ResponseBody {
         Self {
             content,
             line: None,
-            counted: Vec::new(),
+            counted: None,
         }
     }
 
     /// Ties what ends with the answer to its body.
-    pub(crate) fn carry(&mut self, line: Line, counted: impl IntoIterator<Item = Counted>) {
+    pub(crate) fn carry(&mut self, line: Line, counted: [Counted; 2]) {
         self.line = Some(line);
-        self.counted.extend(counted);
+        self.counted = Some(counted);
     }
 
     fn next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {

@@ -31,7 +31,7 @@ pub(crate) async fn handle(
     if call.method == Method::DELETE {
         let grant = call.caller.grant(name, ActionSet::DELETE)?;
         app.registry
-            .delete_blob(&grant, digest, call.context)
+            .delete_blob(&grant, digest, call.context())
             .await?;
         return Ok(empty(StatusCode::ACCEPTED));
     }
@@ -55,7 +55,7 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
         Verdict::Failed => return Err(precondition_failed()),
         Verdict::NotModified => {
             let mut response = empty(StatusCode::NOT_MODIFIED);
-            describe(response.headers_mut(), &blob, &validators);
+            describe(response.headers_mut(), &validators);
             return Ok(response);
         }
         Verdict::Proceed => {}
@@ -81,7 +81,7 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
             _ => parts(app, grant, &blob, ranges, &call.method),
         },
     };
-    describe(response.headers_mut(), &blob, &validators);
+    describe(response.headers_mut(), &validators);
     Ok(response)
 }
 
@@ -133,9 +133,9 @@ fn parts(
 }
 
 /// What identifies a blob and how it may be kept; nothing that lets a browser run it.
-fn describe(headers: &mut HeaderMap, blob: &Blob, validators: &Validators) {
-    headers.insert(CONTENT_DIGEST, value(&blob.digest.to_string()));
-    headers.insert(ETAG, value(&validators.etag));
+fn describe(headers: &mut HeaderMap, validators: &Validators) {
+    headers.insert(CONTENT_DIGEST, validators.digest.clone());
+    headers.insert(ETAG, validators.etag.clone());
     if let Some(changed) = validators.last_modified {
         headers.insert(LAST_MODIFIED, value(&httpdate::fmt_http_date(changed)));
     }

@@ -1,5 +1,6 @@
 //! `/v2/<name>/manifests/<reference>` (OCI distribution end-3, end-7, end-9).
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -60,21 +61,41 @@ fn respond(call: &Call, manifest: &ManifestSummary, body: Option<Bytes>) -> Answ
             let mut response =
                 Response::new(body.map_or_else(ResponseBody::empty, ResponseBody::full));
             let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, value(manifest.media_type.as_str()));
+            headers.insert(CONTENT_TYPE, media_type(&manifest.media_type));
             headers.insert(CONTENT_LENGTH, HeaderValue::from(manifest.size_bytes));
             response
         }
     };
     let headers = response.headers_mut();
-    headers.insert(ETAG, value(&validators.etag));
-    headers.insert(CONTENT_DIGEST, value(&manifest.digest.to_string()));
+    headers.insert(ETAG, validators.etag);
+    headers.insert(CONTENT_DIGEST, validators.digest);
     Ok(response)
+}
+
+/// The headers of the types that almost all manifests have are made once.
+static KNOWN_TYPES: LazyLock<[(MediaType, HeaderValue); 4]> = LazyLock::new(|| {
+    let known = [
+        MediaType::OCI_IMAGE,
+        MediaType::OCI_INDEX,
+        MediaType::DOCKER_IMAGE,
+        MediaType::DOCKER_LIST,
+    ];
+    known.map(|known| {
+        let header = value(known.as_str());
+        (known, header)
+    })
+});
+
+fn media_type(of: &MediaType) -> HeaderValue {
+    let known = KNOWN_TYPES.iter().find(|(known, _)| known == of);
+    known.map_or_else(|| value(of.as_str()), |(_, header)| header.clone())
 }
 
 async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call) -> Answer {
     let grant = call.caller.grant(name, actions(&call.method))?;
     let tags = wanted_tags(reference, &call)?;
     let content_type = content_type(&call.headers)?;
+    let context = call.context();
     let held = read(
         call.body,
         app.settings.manifest_bytes_max,
@@ -89,7 +110,7 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
             tags.clone(),
             content_type,
             held.bytes.clone(),
-            call.context,
+            context,
         )
         .await?;
     let mut response = empty(StatusCode::CREATED);
@@ -108,10 +129,10 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
 async fn delete(app: &App, name: &RepositoryName, reference: &Reference, call: Call) -> Answer {
     let grant = call.caller.grant(name, actions(&call.method))?;
     match reference {
-        Reference::Tag(tag) => app.registry.delete_tag(&grant, tag, call.context).await?,
+        Reference::Tag(tag) => app.registry.delete_tag(&grant, tag, call.context()).await?,
         Reference::Digest(digest) => {
             app.registry
-                .delete_manifest(&grant, digest, call.context)
+                .delete_manifest(&grant, digest, call.context())
                 .await?;
         }
     }

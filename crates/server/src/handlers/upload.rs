@@ -21,8 +21,9 @@ pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answe
         }
     } else if let Some(digest) = call.query.one("digest")? {
         let digest = digest_parameter(digest)?;
+        let context = call.context();
         app.registry
-            .push_blob(&grant, digest, call.body, call.context)
+            .push_blob(&grant, digest, call.body, context)
             .await?;
         return Ok(created(app, name, &digest));
     }
@@ -113,8 +114,9 @@ async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
     })?;
     let digest = digest_parameter(digest)?;
     let declared = declared(&call.headers, &call.body)?;
+    let context = call.context();
     app.registry
-        .finish_upload(&grant, id, declared, call.body, digest, call.context)
+        .finish_upload(&grant, id, declared, call.body, digest, context)
         .await?;
     Ok(created(app, name, &digest))
 }
@@ -142,7 +144,7 @@ async fn mounted(app: &App, grant: &Grant, digest: &Digest, call: &Call) -> Resu
         };
         if app
             .registry
-            .mount(grant, &source, digest, call.context.clone())
+            .mount(grant, &source, digest, call.context())
             .await?
         {
             return Ok(true);
