@@ -22,6 +22,7 @@ use crate::request_id::RequestId;
 use crate::request_log::{printable, text};
 use crate::room::Room;
 use crate::routes::{Route, RouteError};
+use crate::stream::Direct;
 
 /// What the HTTP interface is told at start.
 #[derive(Debug, Clone)]
@@ -81,6 +82,8 @@ pub(crate) struct Call {
     authority: Option<Authority>,
     request_id: RequestId,
     address: Arc<str>,
+    /// Where the kernel can send objects by itself.
+    pub(crate) direct: Option<Arc<Direct>>,
 }
 
 impl Call {
@@ -107,6 +110,7 @@ pub(crate) struct Asked {
     pub(crate) body: RequestBody,
     pub(crate) request_id: RequestId,
     pub(crate) address: Arc<str>,
+    pub(crate) direct: Option<Arc<Direct>>,
 }
 
 pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
@@ -178,6 +182,7 @@ impl App {
             body,
             request_id,
             address,
+            direct,
         } = asked;
         let needed = || {
             route
@@ -197,6 +202,7 @@ impl App {
             body,
             request_id,
             address,
+            direct,
         };
         self.dispatch(route, call).await
     }

@@ -23,7 +23,7 @@ use crate::outgoing::Outgoing;
 use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
 use crate::service::{self, Peer};
-use crate::stream::Stream;
+use crate::stream::{Direct, Stream};
 use crate::tls::Tls;
 
 /// What all connections share.
@@ -42,6 +42,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
+    let direct = stream.direct();
     let stream = Outgoing::new(stream, limits.pace());
     let Some(tls) = &serving.tls else {
         let mut paced = Paced::new(stream, limits);
@@ -51,7 +52,9 @@ pub(crate) async fn serve(
             Some(Protocol::Http1)
         };
         if let Some(protocol) = protocol {
-            run(&serving, paced, protocol, address, stop).await;
+            // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
+            let direct = (protocol == Protocol::Http1).then_some(direct);
+            run(&serving, paced, protocol, address, direct, stop).await;
         }
         return;
     };
@@ -72,6 +75,7 @@ pub(crate) async fn serve(
             Paced::new(stream, limits),
             protocol,
             address,
+            None,
             stop,
         )
         .await;
@@ -96,6 +100,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     mut paced: Paced<S>,
     protocol: Protocol,
     address: Arc<str>,
+    direct: Option<Arc<Direct>>,
     stop: CancellationToken,
 ) {
     paced.speak(protocol);
@@ -104,6 +109,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
         address,
+        direct,
         activity: Arc::clone(&activity),
         pace: limits.pace(),
     });

@@ -175,7 +175,7 @@ impl Acceptor {
                     name: address.to_string().into(),
                     ip: Some(address.ip().to_canonical()),
                 };
-                Ok((Stream::Tcp(stream), peer))
+                Ok((Stream::tcp(stream), peer))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -183,7 +183,7 @@ impl Acceptor {
                     name: "unix".into(),
                     ip: None,
                 };
-                Ok((Stream::Unix(stream), peer))
+                Ok((Stream::unix(stream), peer))
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::error::Failure;
 use crate::pace::Pace;
 use crate::request_id::RequestId;
 use crate::request_log::Line;
+use crate::stream::Direct;
 use crate::strict::{self, Ambiguous};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,6 +25,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Peer {
     pub(crate) app: Arc<App>,
     pub(crate) address: Arc<str>,
+    /// Where the kernel can send objects by itself.
+    pub(crate) direct: Option<Arc<Direct>>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) pace: Pace,
 }
@@ -59,6 +62,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
                 body,
                 request_id,
                 address: Arc::clone(&peer.address),
+                direct: peer.direct.clone(),
             };
             caught(peer.app.answer(asked)).await
         }

@@ -1,25 +1,128 @@
-//! A connection of either kind.
+//! A connection of either kind, and the way of an object's bytes past this program.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use roadstead_registry::Sendable;
+use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// TCP or a unix socket.
-pub(crate) enum Stream {
+pub(crate) struct Stream {
+    socket: Socket,
+    direct: Arc<Direct>,
+}
+
+enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
 
+/// The object that an answer is made of, where the kernel can send it by itself. The answer's body
+/// sets it; bytes of it that come to be written are then not read.
+#[derive(Debug, Default)]
+pub(crate) struct Direct {
+    /// Whether there ever was one: most connections have none.
+    used: AtomicBool,
+    object: Mutex<Sendable>,
+}
+
+impl Direct {
+    pub(crate) fn begin(&self, object: Sendable) {
+        *self.object.lock().unwrap_or_else(PoisonError::into_inner) = object;
+        self.used.store(true, Ordering::Release);
+    }
+
+    fn object(&self) -> Option<Sendable> {
+        let used = self.used.load(Ordering::Acquire);
+        let object = || self.object.lock().unwrap_or_else(PoisonError::into_inner);
+        used.then(|| object().clone())
+    }
+}
+
 macro_rules! each {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Stream::Tcp($stream) => $call,
-            Stream::Unix($stream) => $call,
+    ($self:ident, $socket:ident => $call:expr) => {
+        match &mut $self.get_mut().socket {
+            Socket::Tcp($socket) => $call,
+            Socket::Unix($socket) => $call,
         }
     };
+}
+
+impl Stream {
+    pub(crate) fn tcp(socket: TcpStream) -> Self {
+        Self::of(Socket::Tcp(socket))
+    }
+
+    pub(crate) fn unix(socket: UnixStream) -> Self {
+        Self::of(Socket::Unix(socket))
+    }
+
+    fn of(socket: Socket) -> Self {
+        let direct = Arc::default();
+        Self { socket, direct }
+    }
+
+    pub(crate) fn direct(&self) -> Arc<Direct> {
+        Arc::clone(&self.direct)
+    }
+
+    /// Writes slices of which at least one is the object's: what stands before it is held back by
+    /// the kernel for what comes after it, the object is sent by the kernel.
+    fn poll_direct(
+        &self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+        object: &Sendable,
+    ) -> Poll<io::Result<usize>> {
+        let before = slices
+            .iter()
+            .position(|slice| object.has(slice))
+            .unwrap_or(slices.len());
+        match &self.socket {
+            Socket::Tcp(socket) => loop {
+                ready!(socket.poll_write_ready(cx))?;
+                let sent =
+                    socket.try_io(Interest::WRITABLE, || send(socket, slices, before, object));
+                if !would_block(&sent) {
+                    return Poll::Ready(sent);
+                }
+            },
+            Socket::Unix(socket) => loop {
+                ready!(socket.poll_write_ready(cx))?;
+                let sent =
+                    socket.try_io(Interest::WRITABLE, || send(socket, slices, before, object));
+                if !would_block(&sent) {
+                    return Poll::Ready(sent);
+                }
+            },
+        }
+    }
+}
+
+fn would_block(sent: &io::Result<usize>) -> bool {
+    matches!(sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+fn send(
+    socket: &impl AsFd,
+    slices: &[IoSlice<'_>],
+    before: usize,
+    object: &Sendable,
+) -> io::Result<usize> {
+    match slices.get(..before) {
+        None | Some([]) => object.send(socket.as_fd(), &slices[0]),
+        Some(head) => {
+            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            let sent = sendmsg(socket, head, &mut SendAncillaryBuffer::default(), flags);
+            Ok(sent?)
+        }
+    }
 }
 
 impl AsyncRead for Stream {
@@ -28,7 +131,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_read(cx, buf))
+        each!(self, socket => Pin::new(socket).poll_read(cx, buf))
     }
 }
 
@@ -38,15 +141,20 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        if let Some(object) = self.direct.object()
+            && bufs.iter().any(|slice| object.has(slice))
+        {
+            return self.poll_direct(cx, bufs, &object);
+        }
+        each!(self, socket => Pin::new(socket).poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -54,10 +162,10 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_flush(cx))
+        each!(self, socket => Pin::new(socket).poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+        each!(self, socket => Pin::new(socket).poll_shutdown(cx))
     }
 }

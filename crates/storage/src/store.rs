@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::append_state::AppendState;
 use crate::error::StorageError;
-use crate::filesystem::{FileAppender, FileReader, FilesystemStore};
+use crate::filesystem::{FileAppender, FileReader, FilesystemStore, Sendable};
 use crate::key::Key;
 use crate::memory::{MemoryAppender, MemoryReader, MemoryStore};
 use crate::object_store::ObjectStore;
@@ -90,6 +90,27 @@ impl ObjectReader {
     pub async fn next(&mut self) -> Option<Result<Bytes, StorageError>> {
         match self {
             Self::Filesystem(reader) => reader.next().await,
+            Self::Memory(reader) => reader.next().map(Ok),
+        }
+    }
+
+    /// The object, if the kernel can send it by itself: then [`ObjectReader::next_unread`] gives
+    /// bytes that [`Sendable::send`] takes.
+    pub fn sendable(&mut self) -> Option<Sendable> {
+        match self {
+            Self::Filesystem(reader) => reader.sendable(),
+            Self::Memory(_) => None,
+        }
+    }
+
+    /// As [`ObjectReader::next`], but where the object is sendable its bytes are not read: they are
+    /// to be sent by [`Sendable::send`]. Up to 1 MiB at a time.
+    ///
+    /// # Cancel safety
+    /// Dropped, no bytes are lost.
+    pub async fn next_unread(&mut self) -> Option<Result<Bytes, StorageError>> {
+        match self {
+            Self::Filesystem(reader) => reader.next_unread().await,
             Self::Memory(reader) => reader.next().map(Ok),
         }
     }

@@ -12,6 +12,7 @@ use roadstead_registry::{Error, ObjectReader};
 use crate::activity::Counted;
 use crate::request_log::Line;
 use crate::room::Room;
+use crate::stream::Direct;
 
 /// Bytes of an answer that needs no room.
 const SMALL_BYTES: usize = 64 << 10;
@@ -58,8 +59,18 @@ impl ResponseBody {
         })
     }
 
-    /// A range of an object, `length` bytes.
-    pub(crate) fn object(reader: ObjectReader, length: u64) -> Self {
+    /// A range of an object, `length` bytes; sent by the kernel where the connection has a way.
+    pub(crate) fn object(mut reader: ObjectReader, length: u64, direct: Option<&Direct>) -> Self {
+        if let Some(direct) = direct
+            && let Some(object) = reader.sendable()
+        {
+            direct.begin(object);
+            let chunks = stream::unfold(reader, |mut reader| async move {
+                let chunk = reader.next_unread().await?;
+                Some((chunk.map_err(Error::from), reader))
+            });
+            return Self::stream(chunks, Some(length));
+        }
         let chunks = stream::unfold(reader, |mut reader| async move {
             let chunk = reader.next().await?;
             Some((chunk.map_err(Error::from), reader))

@@ -96,7 +96,9 @@ async fn part(app: &App, grant: &Grant, blob: &Blob, range: Range<u64>, call: &C
     } else {
         match app.registry.open_blob(grant, blob, range).await? {
             BlobContent::Inline(bytes) => ResponseBody::full(bytes),
-            BlobContent::Stream(reader) => ResponseBody::object(reader, length),
+            BlobContent::Stream(reader) => {
+                ResponseBody::object(reader, length, call.direct.as_deref())
+            }
         }
     };
     let mut response = Response::new(body);

@@ -8,6 +8,8 @@
 mod append;
 mod directory;
 mod install;
+mod map;
+mod opened;
 mod read;
 mod writers;
 
@@ -30,6 +32,8 @@ use crate::store::{Appender, ObjectReader};
 
 pub(crate) use append::FileAppender;
 use directory::Directory;
+pub use opened::Sendable;
+use opened::{Opened, OpenedFiles};
 pub(crate) use read::FileReader;
 use writers::Writers;
 
@@ -44,6 +48,7 @@ struct Inner {
     /// Held for the lock on it.
     _objects: File,
     writers: Writers,
+    opened: OpenedFiles,
     /// Something stood in an object's place that this program did not put there.
     tampered: AtomicBool,
 }
@@ -62,6 +67,7 @@ impl FilesystemStore {
             directory: installed.directory,
             _objects: installed.objects,
             writers: Writers::default(),
+            opened: OpenedFiles::of(open_files()),
             tampered: AtomicBool::new(false),
         })))
     }
@@ -74,6 +80,12 @@ impl FilesystemStore {
         let inner = Arc::clone(&self.0);
         spawn(move || work(&inner)).await
     }
+}
+
+/// Files that the process may have open.
+fn open_files() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.unwrap_or(u64::MAX)
 }
 
 /// Runs work on a thread that may block.
@@ -162,6 +174,7 @@ impl Inner {
     }
 
     fn delete(&self, key: Key) -> Result<(), StorageError> {
+        self.opened.forget(key);
         let folder = self.folder(key)?;
         match rustix::fs::unlinkat(&folder, key.to_string(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -206,14 +219,20 @@ impl ObjectStore for FilesystemStore {
         range: Range<u64>,
         size: u64,
     ) -> Result<ObjectReader, StorageError> {
+        let range = range.start.min(size)..range.end.min(size);
+        let reader = |opened| ObjectReader::Filesystem(FileReader::new(opened, range));
+        if let Some(opened) = self.0.opened.get(key, size) {
+            return Ok(reader(opened));
+        }
         // Inline: opening is a look-up in the kernel's cache of names.
         let file = self.0.file(key, "open an object", OFlags::RDONLY)?;
         if self.0.length_of(key, &file)? != size {
             let reason = "it has another length than was sealed";
             return Err(StorageError::Damaged { key, reason });
         }
-        let range = range.start.min(size)..range.end.min(size);
-        Ok(ObjectReader::Filesystem(FileReader::new(key, file, range)))
+        let opened = Arc::new(Opened::new(key, file, size));
+        self.0.opened.keep(&opened);
+        Ok(reader(opened))
     }
 
     async fn length(&self, key: Key) -> Result<Option<u64>, StorageError> {

@@ -3,38 +3,99 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{Dir, OFlags};
+use rustix::fs::{Advice, Dir, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::error::StorageError;
 use crate::key::{Key, SHARDS, shard_name};
 
 use super::directory::Directory;
+use super::opened::{Mapped, Opened, Sendable};
 use super::spawn;
 
 /// Bytes that are read at a time.
 const STEP_BYTES: usize = 256 << 10;
 
+/// Bytes that the kernel is asked to send at a time.
+const UNREAD_BYTES: u64 = 1 << 20;
+/// Bytes that the kernel reads at once when it must ask the disk: at least a page.
+const PAGE_BYTES: u64 = 4 << 10;
+
 /// A range of an object that is read.
 #[derive(Debug)]
 pub struct FileReader {
-    key: Key,
-    file: Arc<File>,
+    opened: Arc<Opened>,
+    mapped: Option<Mapped>,
     left: Range<u64>,
 }
 
 impl FileReader {
-    pub(super) fn new(key: Key, file: File, range: Range<u64>) -> Self {
+    pub(super) fn new(opened: Arc<Opened>, range: Range<u64>) -> Self {
         Self {
-            key,
-            file: Arc::new(file),
+            opened,
+            mapped: None,
             left: range,
         }
+    }
+
+    /// The object, if the kernel can send it by itself: then [`FileReader::next_unread`] gives its
+    /// bytes without reading them.
+    pub(crate) fn sendable(&mut self) -> Option<Sendable> {
+        self.mapped = Mapped::of(&self.opened);
+        self.mapped.as_ref().map(|_| Sendable::of(&self.opened))
+    }
+
+    /// As `next`, for bytes that are not touched: they are in the kernel's memory when this
+    /// returns, so that sending them does not wait for a disk.
+    pub(crate) async fn next_unread(&mut self) -> Option<Result<Bytes, StorageError>> {
+        let Some(mapped) = &self.mapped else {
+            return self.next().await;
+        };
+        if self.left.is_empty() {
+            return None;
+        }
+        let end = self.left.end.min(self.left.start + UNREAD_BYTES);
+        let range = self.left.start..end;
+        let bytes = mapped.part(range.clone());
+        if let Err(error) = self.fetch(range).await {
+            self.left = 0..0;
+            return Some(Err(error));
+        }
+        self.left.start = end;
+        Some(Ok(bytes))
+    }
+
+    /// Has the kernel get a range into its memory. Where both ends of it are there, so is, but for
+    /// rare cases, what is between: files are read and forgotten in order.
+    async fn fetch(&self, range: Range<u64>) -> Result<(), StorageError> {
+        let is_there = |offset: u64| {
+            let read = read_cached(&self.opened.file, &mut [0], offset);
+            read.is_some_and(|read| read.is_ok_and(|read| read == 1))
+        };
+        if is_there(range.start) && is_there(range.end - 1) {
+            return Ok(());
+        }
+        let opened = Arc::clone(&self.opened);
+        spawn(move || {
+            let length = range.end - range.start;
+            let ahead = NonZeroU64::new(length);
+            // Only advice: what it does not do, the reads below do.
+            let _ = rustix::fs::fadvise(&opened.file, range.start, ahead, Advice::WillNeed);
+            let step = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
+            for offset in range.clone().step_by(step).chain([range.end - 1]) {
+                if read_at(&opened.file, &mut [0], offset).map_err(failed)? == 0 {
+                    return Err(cut_short(opened.key));
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, StorageError>> {
@@ -53,12 +114,12 @@ impl FileReader {
         let left = usize::try_from(self.left.end - self.left.start).unwrap_or(usize::MAX);
         let mut buffer = BytesMut::zeroed(left.min(STEP_BYTES));
         let offset = self.left.start;
-        let read = match read_cached(&self.file, &mut buffer, offset) {
+        let read = match read_cached(&self.opened.file, &mut buffer, offset) {
             Some(read) => read.map_err(failed)?,
             None => {
-                let file = Arc::clone(&self.file);
+                let opened = Arc::clone(&self.opened);
                 let (filled, read) = spawn(move || {
-                    let read = read_at(&file, &mut buffer, offset).map_err(failed)?;
+                    let read = read_at(&opened.file, &mut buffer, offset).map_err(failed)?;
                     Ok((buffer, read))
                 })
                 .await?;
@@ -67,15 +128,16 @@ impl FileReader {
             }
         };
         if read == 0 {
-            let reason = "it was cut short while it was read";
-            return Err(StorageError::Damaged {
-                key: self.key,
-                reason,
-            });
+            return Err(cut_short(self.opened.key));
         }
         buffer.truncate(read);
         Ok(buffer.freeze())
     }
+}
+
+fn cut_short(key: Key) -> StorageError {
+    let reason = "it was cut short while it was read";
+    StorageError::Damaged { key, reason }
 }
 
 fn failed(error: io::Error) -> StorageError {
