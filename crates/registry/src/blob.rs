@@ -127,12 +127,21 @@ impl Registry {
             Err(StorageError::NotFound { .. }) => {}
             Err(StorageError::Damaged { .. }) => {
                 if let BlobLocation::Object(key) = blob.location {
-                    self.lost(blob, key).await?;
+                    Box::pin(self.lost(blob, key)).await?;
                 }
                 return Err(Error::BlobUnknown(blob.digest));
             }
             other => return Ok(other?),
         }
+        Box::pin(self.open_again(grant, blob, range)).await
+    }
+
+    async fn open_again(
+        &self,
+        grant: &Grant,
+        blob: &Blob,
+        range: Range<u64>,
+    ) -> Result<BlobContent, Error> {
         // The object may have been replaced between the look-up and here: look once more.
         let again = self.blob(grant, &blob.digest).await?;
         match self

@@ -234,16 +234,20 @@ impl App {
         match route {
             Route::Root => Ok(handlers::base::root()),
             Route::Base => Ok(handlers::base::base()),
-            Route::Catalog => handlers::catalog::list(self, call).await,
-            Route::Tags(name) => handlers::tag::list(self, name, call).await,
             Route::Manifest(name, reference) => {
                 handlers::manifest::handle(self, name, reference, call).await
             }
             Route::Blob(name, digest) => handlers::blob::handle(self, name, digest, call).await,
-            Route::Uploads(name) => handlers::upload::start(self, name, call).await,
-            Route::Upload(name, id) => handlers::upload::handle(self, name, *id, call).await,
+            // What is not on the way of a pull has a place of its own: every answer has room for
+            // the largest of its ways, and is moved about with it.
+            Route::Catalog => Box::pin(handlers::catalog::list(self, call)).await,
+            Route::Tags(name) => Box::pin(handlers::tag::list(self, name, call)).await,
+            Route::Uploads(name) => Box::pin(handlers::upload::start(self, name, call)).await,
+            Route::Upload(name, id) => {
+                Box::pin(handlers::upload::handle(self, name, *id, call)).await
+            }
             Route::Referrers(name, digest) => {
-                handlers::referrer::list(self, name, digest, call).await
+                Box::pin(handlers::referrer::list(self, name, digest, call)).await
             }
         }
     }

@@ -1,6 +1,7 @@
 //! From a request of a connection to its answer: identity, strictness, the application, the log.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -64,7 +65,8 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
                 address: Arc::clone(&peer.address),
                 direct: peer.direct.clone(),
             };
-            caught(peer.app.answer(asked)).await
+            // In its place from the start: it is moved nowhere.
+            caught(pin!(peer.app.answer(asked))).await
         }
     };
 
@@ -97,7 +99,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
 }
 
 /// A panic is a mistake of one request, and an answer to that request alone.
-async fn caught(answering: impl Future<Output = Answered>) -> Answered {
+async fn caught<F: Future<Output = Answered>>(answering: Pin<&mut F>) -> Answered {
     let answering = AssertUnwindSafe(answering).catch_unwind();
     answering.await.unwrap_or_else(|_| Answered::panicked())
 }
@@ -108,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500() {
-        let answered = caught(async { panic!("a test's own") }).await;
+        let answered = caught(pin!(async { panic!("a test's own") })).await;
         assert_eq!(
             answered.response.status(),
             StatusCode::INTERNAL_SERVER_ERROR

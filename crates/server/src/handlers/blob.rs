@@ -30,9 +30,8 @@ pub(crate) async fn handle(
 ) -> Answer {
     if call.method == Method::DELETE {
         let grant = call.caller.grant(name, ActionSet::DELETE)?;
-        app.registry
-            .delete_blob(&grant, digest, call.context())
-            .await?;
+        let deletion = app.registry.delete_blob(&grant, digest, call.context());
+        Box::pin(deletion).await?;
         return Ok(empty(StatusCode::ACCEPTED));
     }
     get(app, name, digest, &call).await
@@ -47,7 +46,7 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
         None
     };
     let blob = match &pusher {
-        Some(pusher) => app.registry.blob_for_push(pusher, digest).await?,
+        Some(pusher) => Box::pin(app.registry.blob_for_push(pusher, digest)).await?,
         None => app.registry.blob(&grant, digest).await?,
     };
     let validators = Validators::new(blob.digest, Some(SystemTime::from(blob.linked_at)));
@@ -91,7 +90,8 @@ async fn part(app: &App, grant: &Grant, blob: &Blob, range: Range<u64>, call: &C
         ResponseBody::empty()
     } else if call.version == Version::HTTP_2 {
         let registry = Arc::clone(&app.registry);
-        let content = gradual::open(registry, grant.clone(), blob.clone(), range).await?;
+        let content = gradual::open(registry, grant.clone(), blob.clone(), range);
+        let content = Box::pin(content).await?;
         ResponseBody::stream(content, Some(length))
     } else {
         match app.registry.open_blob(grant, blob, range).await? {

@@ -25,8 +25,8 @@ pub(crate) async fn handle(
     call: Call,
 ) -> Answer {
     match call.method {
-        Method::PUT => put(app, name, reference, call).await,
-        Method::DELETE => delete(app, name, reference, call).await,
+        Method::PUT => Box::pin(put(app, name, reference, call)).await,
+        Method::DELETE => Box::pin(delete(app, name, reference, call)).await,
         _ => get(app, name, reference, call).await,
     }
 }

@@ -24,6 +24,8 @@ const STEP_BYTES: usize = 256 << 10;
 
 /// Bytes that the kernel is asked to send at a time.
 const UNREAD_BYTES: u64 = 1 << 20;
+/// Bytes of a range whose end is enough to look at.
+const SHORT_BYTES: u64 = 64 << 10;
 /// Bytes that the kernel reads at once when it must ask the disk: at least a page.
 const PAGE_BYTES: u64 = 4 << 10;
 
@@ -78,7 +80,8 @@ impl FileReader {
             let read = read_cached(&self.opened.file, &mut [0], offset);
             read.is_some_and(|read| read.is_ok_and(|read| read == 1))
         };
-        if is_there(range.start) && is_there(range.end - 1) {
+        let is_short = range.end - range.start <= SHORT_BYTES;
+        if is_there(range.end - 1) && (is_short || is_there(range.start)) {
             return Ok(());
         }
         let opened = Arc::clone(&self.opened);
