@@ -40,7 +40,8 @@ pub(crate) struct Case {
     pub(crate) group: &'static str,
     pub(crate) title: &'static str,
     pub(crate) measure: Measure,
-    pub(crate) bound: Bound,
+    /// `None`: only to be known.
+    pub(crate) bound: Option<Bound>,
     /// The reference of ratios.
     pub(crate) reference: &'static str,
     /// Processor time at most so many times that of the reference.
@@ -53,7 +54,7 @@ const fn read(name: &'static str, title: &'static str, at_least: f64, cpu: Optio
         group: "reads",
         title,
         measure: Measure::PerSecond("req"),
-        bound: Bound::AtLeast(at_least),
+        bound: Some(Bound::AtLeast(at_least)),
         reference: NGINX,
         cpu_at_most: cpu,
     }
@@ -72,7 +73,7 @@ const fn push(name: &'static str, title: &'static str, at_most: f64) -> Case {
         group: "writes",
         title,
         measure: Measure::Seconds,
-        bound: Bound::AtMost(at_most),
+        bound: Some(Bound::AtMost(at_most)),
         reference: DISTRIBUTION,
         cpu_at_most: Some(0.9),
     }
@@ -84,7 +85,7 @@ const fn many(name: &'static str, title: &'static str, unit: &'static str) -> Ca
         group: "writes",
         title,
         measure: Measure::PerSecond(unit),
-        bound: Bound::AtLeast(5.0),
+        bound: Some(Bound::AtLeast(5.0)),
         reference: DISTRIBUTION,
         cpu_at_most: None,
     }
@@ -95,17 +96,21 @@ const fn alone(
     group: &'static str,
     title: &'static str,
     measure: Measure,
-    below: f64,
+    bound: Option<Bound>,
 ) -> Case {
     Case {
         name,
         group,
         title,
         measure,
-        bound: Bound::Below(below),
+        bound,
         reference: "",
         cpu_at_most: None,
     }
+}
+
+const fn below(limit: f64) -> Option<Bound> {
+    Some(Bound::Below(limit))
 }
 
 const MIB: f64 = 1_048_576.0;
@@ -154,28 +159,56 @@ pub(crate) const CASES: &[Case] = &[
         "footprint",
         "start to the first 200",
         Measure::Milliseconds,
-        100.0,
+        below(100.0),
     ),
     alone(
         "idle",
         "footprint",
         "resident when idle",
         Measure::Bytes,
-        20.0 * MIB,
+        below(20.0 * MIB),
     ),
     alone(
         "pulls-200",
         "footprint",
         "growth under 200 pulls of 16 MiB",
         Measure::Bytes,
-        30.0 * MIB,
+        below(30.0 * MIB),
     ),
     alone(
         "pulls-1000",
         "footprint",
         "growth under 1,000 pulls of 16 MiB",
         Measure::Bytes,
-        100.0 * MIB,
+        below(100.0 * MIB),
+    ),
+    alone(
+        "connections",
+        "footprint",
+        "resident with 10,000 idle connections",
+        Measure::Bytes,
+        None,
+    ),
+    alone(
+        "list-tags",
+        "lists",
+        "100 of 1,000,000 tags, store alone, worst p99",
+        Measure::Milliseconds,
+        below(5.0),
+    ),
+    alone(
+        "list-repositories",
+        "lists",
+        "100 of 1,000,000 repositories, store alone, worst p99",
+        Measure::Milliseconds,
+        below(5.0),
+    ),
+    alone(
+        "list-whole",
+        "lists",
+        "500,000 tags in one answer",
+        Measure::Seconds,
+        below(1.0),
     ),
 ];
 

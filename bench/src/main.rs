@@ -9,9 +9,12 @@
 
 mod case;
 mod content;
+mod database;
 mod figure;
+mod footprint;
 mod histogram;
 mod http;
+mod lists;
 mod load;
 mod machine;
 mod options;
@@ -19,6 +22,7 @@ mod peer;
 mod procfs;
 mod reads;
 mod table;
+mod writes;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -79,6 +83,9 @@ async fn measure(
     };
     let mut outcomes = Vec::new();
     outcomes.extend(reads::run(&of("reads"), &contestants, options, directory).await?);
+    outcomes.extend(writes::run(&of("writes"), &contestants, options, directory).await?);
+    outcomes.extend(footprint::run(&of("footprint"), &contestants, options, directory).await?);
+    outcomes.extend(lists::run(&of("lists"), &contestants, options, directory).await?);
     Ok(outcomes)
 }
 

@@ -11,7 +11,7 @@ use crate::peer::{Contestant, Kind};
 
 /// Measures Roadstead beside other servers, and prints ratios.
 #[derive(Parser)]
-#[command(name = "roadstead-bench", version)]
+#[command(name = "roadstead-bench", version, args_override_self = true)]
 pub(crate) struct Options {
     /// Cases or groups (reads, writes, footprint, lists) to run; all where none is named
     #[arg(long = "case", value_name = "NAME")]

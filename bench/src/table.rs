@@ -30,7 +30,7 @@ impl Outcome {
 
     /// Whether the bound holds; `None` where there is nothing to compare with.
     fn holds(&self) -> Option<bool> {
-        match self.case.bound {
+        match self.case.bound? {
             Bound::AtLeast(least) => self.ratio(ROADSTEAD).map(|ratio| ratio >= least),
             Bound::AtMost(most) => self.ratio(ROADSTEAD).map(|ratio| ratio <= most),
             Bound::Below(limit) => self.of(ROADSTEAD).map(|figure| figure.value < limit),
@@ -66,8 +66,8 @@ pub(crate) fn ratios(outcomes: &[Outcome]) -> String {
             let figure = outcome.of(server);
             cells.push(figure.map_or_else(String::new, |figure| {
                 let text = amount(outcome.case.measure, figure.value);
-                let alone = matches!(outcome.case.bound, Bound::Below(_));
-                if alone {
+                let alone = matches!(outcome.case.bound, Some(Bound::Below(_)));
+                if alone && *server == ROADSTEAD {
                     marked(text, outcome.holds())
                 } else {
                     text
@@ -148,9 +148,10 @@ fn marked(text: String, holds: Option<bool>) -> String {
 
 fn bound(case: &Case) -> String {
     match case.bound {
-        Bound::AtLeast(least) => format!("≥ {least:.2}"),
-        Bound::AtMost(most) => format!("≤ {most:.2}"),
-        Bound::Below(limit) => format!("< {}", amount(case.measure, limit)),
+        None => String::new(),
+        Some(Bound::AtLeast(least)) => format!("≥ {least:.2}"),
+        Some(Bound::AtMost(most)) => format!("≤ {most:.2}"),
+        Some(Bound::Below(limit)) => format!("< {}", amount(case.measure, limit)),
     }
 }
 

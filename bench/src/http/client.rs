@@ -58,6 +58,11 @@ impl Client {
         })
     }
 
+    /// The connection alone, which costs less memory.
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     /// Sends a request and reads the answer, which must have this status.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::content::{Blob, Content, MANIFEST_TYPE, REPOSITORY, TAG};
 use crate::http::{Client, Target};
 use crate::procfs::{self, Memory};
 
-pub(crate) use config::Setup;
+pub(crate) use config::{Setup, data_directory};
 pub(crate) use process::{Process, end_all};
 
 /// What kind of server a program is.

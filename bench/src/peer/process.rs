@@ -15,7 +15,7 @@ use crate::procfs;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(1);
 /// How much of its output an error shows, in bytes from the end.
 const SHOWN_BYTES: usize = 2_000;
 
