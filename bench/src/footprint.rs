@@ -17,7 +17,7 @@ use crate::figure::Figure;
 use crate::http::{Client, Reading, Stream};
 use crate::options::Options;
 use crate::peer::{self, Contestant, Peer, Setup};
-use crate::table::Outcome;
+use crate::results::Results;
 
 const REPOSITORY: &str = "bench/pulled";
 /// Starts of which the middle counts.
@@ -35,31 +35,38 @@ const OTHER_FILES: u64 = 100;
 /// Runs the cases of this group with the first contestant, which is Roadstead.
 ///
 /// # Errors
-/// A server that fails.
+/// Where there is no contestant.
 pub(crate) async fn run(
     cases: &[&'static Case],
     contestants: &[Contestant],
     options: &Options,
     directory: &Path,
-) -> Result<Vec<Outcome>> {
+    results: &mut Results,
+) -> Result<()> {
     let roadstead = contestants.first().context("nothing to measure")?;
-    let mut outcomes = Vec::new();
     for case in cases {
         eprintln!("{}", case.name);
-        let figure = match case.name {
-            "start" => start(roadstead, options, directory).await?,
-            "idle" => idle(roadstead, options, directory).await?,
-            "pulls-200" => pulls(roadstead, options, directory, 200).await?,
-            "pulls-1000" => pulls(roadstead, options, directory, 1_000).await?,
-            "connections" => connections(roadstead, options, directory).await?,
-            other => anyhow::bail!("{other} is no case of the footprint"),
-        };
-        outcomes.push(Outcome {
-            case,
-            figures: vec![(ROADSTEAD.to_owned(), figure)],
-        });
+        let figure = measure(case.name, roadstead, options, directory).await;
+        let figures = figure.map(|figure| vec![(ROADSTEAD.to_owned(), figure)]);
+        results.take(case, figures);
     }
-    Ok(outcomes)
+    Ok(())
+}
+
+async fn measure(
+    name: &str,
+    roadstead: &Contestant,
+    options: &Options,
+    directory: &Path,
+) -> Result<Figure> {
+    match name {
+        "start" => start(roadstead, options, directory).await,
+        "idle" => idle(roadstead, options, directory).await,
+        "pulls-200" => pulls(roadstead, options, directory, 200).await,
+        "pulls-1000" => pulls(roadstead, options, directory, 1_000).await,
+        "connections" => connections(roadstead, options, directory).await,
+        other => anyhow::bail!("{other} is no case of the footprint"),
+    }
 }
 
 /// A directory with a database of as many manifests as the options say.
@@ -94,7 +101,8 @@ async fn start(roadstead: &Contestant, options: &Options, parent: &Path) -> Resu
             cpu: Some(peer.cpu_time()?.as_secs_f64()),
             ..Figure::default()
         };
-        rounds.push(figure.memory(Default::default(), peer.memory()?));
+        let memory = peer.memory()?;
+        rounds.push(figure.memory(memory, memory));
         directory = peer.stop();
     }
     Ok(Figure::middle(&rounds))

@@ -15,7 +15,7 @@ use crate::histogram::Histogram;
 use crate::http::Client;
 use crate::options::Options;
 use crate::peer::{Contestant, Peer, Setup};
-use crate::table::Outcome;
+use crate::results::Results;
 
 const ENTRIES: u32 = 1_000_000;
 const WHOLE_ENTRIES: u32 = 500_000;
@@ -28,30 +28,37 @@ const READS: u32 = 2_000;
 /// Runs the cases of this group with the first contestant, which is Roadstead.
 ///
 /// # Errors
-/// A server that fails.
+/// Where there is no contestant.
 pub(crate) async fn run(
     cases: &[&'static Case],
     contestants: &[Contestant],
     options: &Options,
     directory: &Path,
-) -> Result<Vec<Outcome>> {
+    results: &mut Results,
+) -> Result<()> {
     let roadstead = contestants.first().context("nothing to measure")?;
-    let entries = |all| if options.quick { QUICK_ENTRIES } else { all };
-    let mut outcomes = Vec::new();
     for case in cases {
         eprintln!("{}", case.name);
-        let figure = match case.name {
-            "list-tags" => tags(directory, entries(ENTRIES)).await?,
-            "list-repositories" => repositories(directory, entries(ENTRIES)).await?,
-            "list-whole" => whole(roadstead, options, directory, entries(WHOLE_ENTRIES)).await?,
-            other => anyhow::bail!("{other} is no case of lists"),
-        };
-        outcomes.push(Outcome {
-            case,
-            figures: vec![(ROADSTEAD.to_owned(), figure)],
-        });
+        let figure = measure(case.name, roadstead, options, directory).await;
+        let figures = figure.map(|figure| vec![(ROADSTEAD.to_owned(), figure)]);
+        results.take(case, figures);
     }
-    Ok(outcomes)
+    Ok(())
+}
+
+async fn measure(
+    name: &str,
+    roadstead: &Contestant,
+    options: &Options,
+    directory: &Path,
+) -> Result<Figure> {
+    let entries = |all| if options.quick { QUICK_ENTRIES } else { all };
+    match name {
+        "list-tags" => tags(directory, entries(ENTRIES)).await,
+        "list-repositories" => repositories(directory, entries(ENTRIES)).await,
+        "list-whole" => whole(roadstead, options, directory, entries(WHOLE_ENTRIES)).await,
+        other => anyhow::bail!("{other} is no case of lists"),
+    }
 }
 
 async fn tags(parent: &Path, entries: u32) -> Result<Figure> {

@@ -21,6 +21,7 @@ mod options;
 mod peer;
 mod procfs;
 mod reads;
+mod results;
 mod table;
 mod writes;
 
@@ -33,7 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::case::Case;
 use crate::options::Options;
-use crate::table::Outcome;
+use crate::results::Results;
 
 fn main() -> ExitCode {
     match run(Options::parse()) {
@@ -58,18 +59,16 @@ fn run(options: Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let outcomes = runtime.block_on(measure(&cases, &options, directory.path()))?;
+    let results = runtime.block_on(measure(&cases, &options, directory.path()))?;
     println!("{machine}.\n");
-    println!("{}", table::ratios(&outcomes));
-    println!("{}", table::details(&outcomes));
-    Ok(())
+    if options.quick {
+        println!("A quick run: less content than the titles say, and figures that mean little.\n");
+    }
+    println!("{}", results.tables());
+    results.conclude()
 }
 
-async fn measure(
-    cases: &[&'static Case],
-    options: &Options,
-    directory: &Path,
-) -> Result<Vec<Outcome>> {
+async fn measure(cases: &[&'static Case], options: &Options, directory: &Path) -> Result<Results> {
     let (contestants, missing) = options.contestants()?;
     for line in missing {
         eprintln!("{line}");
@@ -81,12 +80,14 @@ async fn measure(
             .filter(|case| case.group == group)
             .collect()
     };
-    let mut outcomes = Vec::new();
-    outcomes.extend(reads::run(&of("reads"), &contestants, options, directory).await?);
-    outcomes.extend(writes::run(&of("writes"), &contestants, options, directory).await?);
-    outcomes.extend(footprint::run(&of("footprint"), &contestants, options, directory).await?);
-    outcomes.extend(lists::run(&of("lists"), &contestants, options, directory).await?);
-    Ok(outcomes)
+    let mut results = Results::default();
+    let (reads, writes) = (of("reads"), of("writes"));
+    reads::run(&reads, &contestants, options, directory, &mut results).await?;
+    writes::run(&writes, &contestants, options, directory, &mut results).await?;
+    let (footprint, lists) = (of("footprint"), of("lists"));
+    footprint::run(&footprint, &contestants, options, directory, &mut results).await?;
+    lists::run(&lists, &contestants, options, directory, &mut results).await?;
+    Ok(results)
 }
 
 /// Ends the servers with this program when somebody ends it.

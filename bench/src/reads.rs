@@ -12,7 +12,7 @@ use crate::http::Certificate;
 use crate::load::{self, Request};
 use crate::options::Options;
 use crate::peer::{Contestant, Peer, Setup};
-use crate::table::Outcome;
+use crate::results::{self, Results};
 
 const CONNECTIONS: usize = 32;
 /// For what fills the line with fewer.
@@ -24,15 +24,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Runs the cases of this group.
 ///
 /// # Errors
-/// A server that fails.
+/// A server that does not start or does not take the content.
 pub(crate) async fn run(
     cases: &[&'static Case],
     contestants: &[Contestant],
     options: &Options,
     directory: &Path,
-) -> Result<Vec<Outcome>> {
+    results: &mut Results,
+) -> Result<()> {
     let content = Content::new(options.large_bytes());
-    let mut outcomes = Vec::new();
     for secure in [false, true] {
         let cases: Vec<&'static Case> = cases
             .iter()
@@ -56,10 +56,10 @@ pub(crate) async fn run(
             peers.push(peer);
         }
         for case in cases {
-            outcomes.push(measure(case, &peers, &content, options)?);
+            results.take(case, measure(case, &peers, &content, options));
         }
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 fn measure(
@@ -67,24 +67,26 @@ fn measure(
     peers: &[Peer],
     content: &Content,
     options: &Options,
-) -> Result<Outcome> {
+) -> Result<Vec<(String, Figure)>> {
     let (request, connections) = request(case, content)?;
     let mut rounds = vec![Vec::new(); peers.len()];
     for number in 1..=options.rounds {
         eprintln!("{}: round {number} of {}", case.name, options.rounds);
-        for (peer, figures) in peers.iter().zip(&mut rounds) {
+        for index in results::order(number, peers.len()) {
+            let (Some(peer), Some(figures)) = (peers.get(index), rounds.get_mut(index)) else {
+                continue;
+            };
             let figure = round(case, peer, &request, connections, options.length())
                 .with_context(|| format!("{}: {}", case.name, peer.name))?;
             figures.push(figure);
             std::thread::sleep(PAUSE);
         }
     }
-    let figures = peers
+    Ok(peers
         .iter()
         .zip(&rounds)
         .map(|(peer, figures)| (peer.name.clone(), Figure::middle(figures)))
-        .collect();
-    Ok(Outcome { case, figures })
+        .collect())
 }
 
 fn round(

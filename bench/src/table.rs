@@ -117,8 +117,8 @@ pub(crate) fn details(outcomes: &[Outcome]) -> String {
                     .cpu
                     .map_or_else(String::new, |cpu| cost(outcome.case.measure, cpu)),
                 times(outcome.cpu_ratio(server), None),
-                mebibytes(figure.peak as f64),
-                mebibytes(figure.growth as f64),
+                memory(figure, figure.peak),
+                memory(figure, figure.growth),
             ]));
         }
     }
@@ -172,6 +172,14 @@ fn cost(measure: Measure, seconds: f64) -> String {
         Measure::BytesPerSecond => format!("{:.1} µs/MiB", seconds * 1e6 * 1_048_576.0),
         _ => format!("{seconds:.2} s"),
     }
+}
+
+/// Nothing where memory was not looked at.
+fn memory(figure: &Figure, bytes: u64) -> String {
+    if figure.peak == 0 {
+        return String::new();
+    }
+    mebibytes(bytes as f64)
 }
 
 fn mebibytes(bytes: f64) -> String {

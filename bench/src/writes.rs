@@ -17,7 +17,7 @@ use crate::histogram::Histogram;
 use crate::http::Client;
 use crate::options::Options;
 use crate::peer::{self, Contestant, Peer, Setup};
-use crate::table::Outcome;
+use crate::results::{self, Results};
 
 const REPOSITORY: &str = "bench/pushed";
 /// Workers that push at the same time.
@@ -33,30 +33,43 @@ const LAYER_BYTES: [usize; 2] = [2 << 10, 20 << 10];
 /// Runs the cases of this group.
 ///
 /// # Errors
-/// A server that fails.
+/// A server that does not start.
 pub(crate) async fn run(
     cases: &[&'static Case],
     contestants: &[Contestant],
     options: &Options,
     directory: &Path,
-) -> Result<Vec<Outcome>> {
-    let mut outcomes = Vec::new();
+    results: &mut Results,
+) -> Result<()> {
     for case in cases {
         let mut peers = Vec::new();
         for contestant in contestants.iter().filter(|one| one.takes_pushes()) {
             peers.push(Peer::start(contestant, directory, Setup::default()).await?);
         }
-        outcomes.push(measure(case, &peers, options).await?);
+        results.take(case, measure(case, &peers, options).await);
     }
-    Ok(outcomes)
+    Ok(())
 }
 
-async fn measure(case: &'static Case, peers: &[Peer], options: &Options) -> Result<Outcome> {
+async fn measure(
+    case: &'static Case,
+    peers: &[Peer],
+    options: &Options,
+) -> Result<Vec<(String, Figure)>> {
+    for peer in peers {
+        warm_up(peer)
+            .await
+            .with_context(|| format!("{} does not take a push", peer.name))?;
+    }
+
     let mut large = Large::new(case, options);
     let mut rounds = vec![Vec::new(); peers.len()];
     for number in 1..=options.rounds {
         eprintln!("{}: round {number} of {}", case.name, options.rounds);
-        for (peer, figures) in peers.iter().zip(&mut rounds) {
+        for index in results::order(number, peers.len()) {
+            let (Some(peer), Some(figures)) = (peers.get(index), rounds.get_mut(index)) else {
+                continue;
+            };
             // What others wrote is on the disk before the clock runs.
             rustix::fs::sync();
             let figure = match &mut large {
@@ -66,12 +79,18 @@ async fn measure(case: &'static Case, peers: &[Peer], options: &Options) -> Resu
             figures.push(figure.with_context(|| format!("{}: {}", case.name, peer.name))?);
         }
     }
-    let figures = peers
+    Ok(peers
         .iter()
         .zip(&rounds)
         .map(|(peer, figures)| (peer.name.clone(), Figure::middle(figures)))
-        .collect();
-    Ok(Outcome { case, figures })
+        .collect())
+}
+
+/// A first small push, which opens what a server opens once.
+async fn warm_up(peer: &Peer) -> Result<()> {
+    let mut client = Client::connect(&peer.target).await?;
+    let blob = Blob::new(Noise::new(6).bytes(CONFIG_BYTES));
+    peer::push_blob(&mut client, REPOSITORY, &blob).await
 }
 
 /// How a large blob is pushed.
