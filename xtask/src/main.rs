@@ -50,6 +50,7 @@ enum Command {
         binary: Option<PathBuf>,
     },
     /// Measure Roadstead beside nginx and distribution, and print ratios
+    #[command(disable_help_flag = true)]
     Bench {
         /// Arguments of the bench program; `--help` lists them
         #[arg(
