@@ -5,6 +5,7 @@
 //!
 //! Read first: `test.rs` (the order of steps) and `e2e/mod.rs` (how a real client is driven).
 
+mod bench;
 mod command;
 mod conformance;
 mod deny;
@@ -48,6 +49,17 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
     },
+    /// Measure Roadstead beside nginx and distribution, and print ratios
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Arguments of the bench program; `--help` lists them
+        #[arg(
+            value_name = "ARGUMENT",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        arguments: Vec<String>,
+    },
     /// Run the official conformance suite of the OCI distribution specification
     Conformance {
         /// Registry binary to test; built from this tree where not given
@@ -68,6 +80,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Test => test::run(report),
         Command::Tidy => report.step("tidy", |_| tidy::run(&test::root())),
         Command::E2e { scenarios, binary } => e2e::run(report, &scenarios, binary),
+        Command::Bench { arguments } => bench::run(report, &arguments),
         Command::Conformance { binary } => conformance::run(report, binary),
     }
 }

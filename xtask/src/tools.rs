@@ -31,7 +31,7 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// The container clients that Debian has, and what makes certificates.
+/// What Debian has: container clients, what makes certificates, a server to measure beside.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -54,13 +54,18 @@ pub(crate) const PACKAGED: &[Packaged] = &[
         needs_root: false,
     },
     Packaged {
+        program: "nginx",
+        package: "nginx",
+        needs_root: false,
+    },
+    Packaged {
         program: "openssl",
         package: "openssl",
         needs_root: false,
     },
 ];
 
-/// Pinned clients, and the conformance suite.
+/// Pinned clients, the conformance suite, and the registry that figures are held against.
 pub(crate) const GO_PROGRAMS: &[GoProgram] = &[
     GoProgram {
         program: "crane",
@@ -86,6 +91,11 @@ pub(crate) const GO_PROGRAMS: &[GoProgram] = &[
         program: "conformance",
         package: "github.com/opencontainers/distribution-spec/conformance",
         version: "v0.0.0-20260831232431-97274622c111",
+    },
+    GoProgram {
+        program: "registry",
+        package: "github.com/distribution/distribution/v3/cmd/registry",
+        version: "v3.1.1",
     },
 ];
 
