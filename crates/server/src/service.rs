@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use roadstead_failpoint::failpoint;
 use roadstead_oci::ErrorCode;
 use roadstead_registry::Context;
 use uuid::Uuid;
@@ -87,6 +88,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     }
     let sending = peer.activity.sending();
     response.body_mut().carry(line, [counted, sending]);
+    failpoint!("server::answer::ready");
     response
 }
 

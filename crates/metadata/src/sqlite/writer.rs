@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use roadstead_failpoint::failpoint;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -287,6 +288,7 @@ impl Work {
             now: self.last,
             horizons: self.horizons,
         };
+        failpoint!("metadata::writer::taken");
         let mut outcome = execute(connection, "BEGIN IMMEDIATE");
         for Job { operation, room } in batch {
             drop(room);
@@ -294,15 +296,19 @@ impl Work {
                 Ok(()) => outcome = run_one(&transaction, operation, answers),
                 Err(error) => operation.refuse(error.clone()),
             }
+            failpoint!("metadata::writer::changed");
         }
         outcome.map_err(|error| Broken {
             fatal: ends_the_process(&error),
             error,
         })?;
+        failpoint!("metadata::writer::commit");
         execute(connection, "COMMIT").map_err(|error| Broken {
             fatal: commit_ends_the_process(&error),
             error,
-        })
+        })?;
+        failpoint!("metadata::writer::committed");
+        Ok(())
     }
 }
 
