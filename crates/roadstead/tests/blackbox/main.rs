@@ -20,6 +20,7 @@ mod config;
 mod delete;
 mod digests;
 mod files;
+mod history;
 mod http2;
 mod linearizable;
 mod manifests;
