@@ -133,7 +133,8 @@ fn named(database: &Connection) -> Named {
         objects: sizes("SELECT key, size_bytes FROM live_object WHERE key IS NOT NULL"),
         uploads: sizes("SELECT key, offset_bytes FROM upload"),
         trash: keys("SELECT key, 0 FROM trash"),
-        unseen: keys("SELECT key, 0 FROM trash WHERE seen = 0"),
+        // What the disk refused to remove is put off, and tried again by a later sweep.
+        unseen: keys("SELECT key, 0 FROM trash WHERE seen = 0 AND tries = 0"),
     }
 }
 
