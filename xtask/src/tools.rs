@@ -31,7 +31,7 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// The container clients that Debian has, and what makes certificates.
+/// The container clients that Debian has, and what sets clocks and makes certificates.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -51,6 +51,11 @@ pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "buildah",
         package: "buildah",
+        needs_root: false,
+    },
+    Packaged {
+        program: "faketime",
+        package: "faketime",
         needs_root: false,
     },
     Packaged {
