@@ -12,6 +12,7 @@ mod deny;
 mod e2e;
 mod http;
 mod image;
+mod kill;
 mod registry;
 mod report;
 mod test;
@@ -60,6 +61,15 @@ enum Command {
         )]
         arguments: Vec<String>,
     },
+    /// Kill the registry again and again while clients work, and compare what is left
+    Kill {
+        /// How many times
+        #[arg(long, value_name = "N", default_value_t = 1_000)]
+        cycles: u32,
+        /// Which choices are made; printed by the run that is to be repeated
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        seed: u64,
+    },
     /// Run the official conformance suite of the OCI distribution specification
     Conformance {
         /// Registry binary to test; built from this tree where not given
@@ -81,6 +91,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Tidy => report.step("tidy", |_| tidy::run(&test::root())),
         Command::E2e { scenarios, binary } => e2e::run(report, &scenarios, binary),
         Command::Bench { arguments } => bench::run(report, &arguments),
+        Command::Kill { cycles, seed } => kill::run(report, cycles, seed),
         Command::Conformance { binary } => conformance::run(report, binary),
     }
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::Report;
-use crate::{command, conformance, deny, e2e, tidy};
+use crate::tools::Tools;
+use crate::{command, conformance, deny, e2e, kill, tidy};
 
 /// Runs every step; stops at the first that fails.
 ///
@@ -29,9 +30,21 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     })?;
     report.step("tidy", |_| tidy::run(&root()))?;
     report.step("dependencies", deny::run)?;
+    report.step("clippy with failure points", |_| {
+        let words = "clippy --package roadstead --package roadstead-failpoint \
+                     --features roadstead/failpoints --all-targets -- -D warnings";
+        command::show(cargo().args(words.split_whitespace()))
+    })?;
+    // Tests set clocks with it. Where it cannot be had, they say so.
+    Tools::provide(&["faketime"]);
     report.step("tests", |_| {
         command::show(cargo().args(["test", "--workspace"]))
     })?;
+    report.step("tests of the failure points", |_| {
+        let words = "test --package roadstead-failpoint --features armed";
+        command::show(cargo().args(words.split(' ')))
+    })?;
+    kill::run(report, kill::SHORT, 1)?;
     e2e::run(report, &[], None)?;
     conformance::run(report, None)
 }

@@ -31,7 +31,8 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// What Debian has: container clients, what makes certificates, a server to measure beside.
+/// What Debian has: container clients, what sets clocks and makes certificates, a server to measure
+/// beside.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -56,6 +57,11 @@ pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "nginx",
         package: "nginx",
+        needs_root: false,
+    },
+    Packaged {
+        program: "faketime",
+        package: "faketime",
         needs_root: false,
     },
     Packaged {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use roadstead_failpoint::failpoint;
 use roadstead_metadata::{BlobRow, DeleteBlob, Metadata, Place, Timestamp};
 use roadstead_oci::{Action, Digest, Grant};
 use roadstead_storage::{Key, ObjectReader, ObjectStore, StorageError};
@@ -170,11 +171,13 @@ impl Registry {
         context: Context,
     ) -> Result<(), Error> {
         self.deletable(grant)?;
-        match self
+        failpoint!("registry::blob::delete");
+        let deleted = self
             .metadata
             .delete_blob(grant.repository(), digest, context)
-            .await?
-        {
+            .await?;
+        failpoint!("registry::blob::deleted");
+        match deleted {
             DeleteBlob::Deleted => Ok(()),
             DeleteBlob::Unknown => Err(Error::BlobUnknown(*digest)),
             DeleteBlob::Referenced(manifests) => Err(Error::BlobReferenced { manifests }),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use roadstead_failpoint::failpoint;
 use roadstead_metadata::{ManifestRow, ManifestSummary, Metadata, NewManifest, PutManifest};
 use roadstead_oci::{Action, Algorithm, Digest, Grant, Manifest, MediaType, Reference, Tag};
 
@@ -76,6 +77,7 @@ impl Registry {
         let manifest = Manifest::parse(content_type.as_ref(), &body)?;
         let edges = self.settings.validation.edges(&manifest)?;
         let subject = manifest.subject.as_ref().map(|subject| subject.digest);
+        failpoint!("registry::manifest::put");
         let put = self
             .metadata
             .put_manifest(NewManifest {
@@ -92,6 +94,7 @@ impl Registry {
                 origin: context,
             })
             .await?;
+        failpoint!("registry::manifest::stored");
         match put {
             PutManifest::Stored { .. } => Ok(PushedManifest { digest, subject }),
             PutManifest::Missing(digests) => Err(Error::ReferencesUnknown(digests)),
@@ -174,10 +177,12 @@ impl Registry {
         context: Context,
     ) -> Result<(), Error> {
         self.deletable(grant)?;
+        failpoint!("registry::manifest::delete");
         let untagged = self
             .metadata
             .delete_manifest(grant.repository(), digest, context)
             .await?;
+        failpoint!("registry::manifest::deleted");
         match untagged {
             Some(_) => Ok(()),
             None => Err(Error::ManifestUnknown(Reference::Digest(*digest))),

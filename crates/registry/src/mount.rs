@@ -3,6 +3,7 @@
 //! Whatever keeps a mount from happening is silent: the client gets an ordinary upload session, so
 //! that nothing is learned about repositories it may not read.
 
+use roadstead_failpoint::failpoint;
 use roadstead_metadata::{Metadata, MountBlob};
 use roadstead_oci::{Action, Digest, Grant, RepositoryName};
 
@@ -33,7 +34,9 @@ impl Registry {
             digest: *digest,
             origin: context,
         };
-        Ok(self.metadata.mount(mount).await?)
+        let mounted = self.metadata.mount(mount).await?;
+        failpoint!("registry::mount::done");
+        Ok(mounted)
     }
 
     /// Some repositories that have the blob, for a mount that names none. The caller asks for a

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use roadstead_failpoint::failpoint;
 use roadstead_metadata::Metadata;
 use roadstead_storage::{Key, ObjectStore};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
@@ -59,6 +60,7 @@ impl Registry {
             if keys.is_empty() {
                 return Ok(());
             }
+            failpoint!("registry::sweep::expired");
             tracing::info!(sessions = keys.len(), "expired upload sessions removed");
             for key in keys {
                 self.remove(Key::from(key)).await?;
@@ -68,10 +70,15 @@ impl Registry {
 
     /// Removes the objects whose keys are due in the trash.
     async fn empty_trash(&self) -> Result<(), Error> {
-        for key in self.metadata.trash_ready(BATCH).await? {
-            self.remove(Key::from(key)).await?;
+        loop {
+            let keys = self.metadata.trash_ready(BATCH).await?;
+            for &key in &keys {
+                self.remove(Key::from(key)).await?;
+            }
+            if keys.len() < BATCH as usize {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Removes an object that the trash names, without keeping the caller waiting.
@@ -94,8 +101,12 @@ async fn remove(
     metadata: &roadstead_metadata::Meta,
     key: Key,
 ) -> Result<(), Error> {
+    failpoint!("registry::sweep::found");
     match store.delete(key).await {
-        Ok(()) => Ok(metadata.forget_trash(key.as_uuid()).await?),
+        Ok(()) => {
+            failpoint!("registry::sweep::removed");
+            Ok(metadata.forget_trash(key.as_uuid()).await?)
+        }
         Err(error) => {
             metadata.retry_trash(key.as_uuid()).await?;
             Err(error.into())

@@ -1,5 +1,6 @@
 //! Tags: names that move. Setting one is part of pushing a manifest.
 
+use roadstead_failpoint::failpoint;
 use roadstead_metadata::{Metadata, Page};
 use roadstead_oci::{Action, Grant, Reference, Tag};
 
@@ -33,11 +34,13 @@ impl Registry {
         context: Context,
     ) -> Result<(), Error> {
         self.deletable(grant)?;
-        if self
+        failpoint!("registry::tag::delete");
+        let deleted = self
             .metadata
             .delete_tag(grant.repository(), tag, context)
-            .await?
-        {
+            .await?;
+        failpoint!("registry::tag::deleted");
+        if deleted {
             Ok(())
         } else {
             Err(Error::ManifestUnknown(Reference::Tag(tag.clone())))

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use roadstead_failpoint::failpoint;
 use roadstead_metadata::{Advance, Metadata, NewUpload, Place, UploadId};
 use roadstead_oci::{Algorithm, ContentRange, Digest, Grant};
 use roadstead_storage::{Key, ObjectStore, StorageError};
@@ -66,6 +67,7 @@ impl Registry {
                 sessions_max: self.settings.sessions_per_principal,
             })
             .await?;
+        failpoint!("registry::upload::begun");
         Ok(Started { id })
     }
 
@@ -208,9 +210,12 @@ impl Registry {
             let started = registry.start_upload(&grant, digest.algorithm()).await?;
             let mut session = registry.claim(&grant, started.id).await?;
             if let Err(error) = registry.receive(&grant, &mut session, None, body).await {
-                // The client was never told of the session: nobody can go on with it.
-                registry.discard(grant.repository(), started.id).await?;
-                return Err(error);
+                // The client was never told of the session: nobody can go on with it. On a full disk
+                // it has ended already, and the client is to hear of the disk.
+                return match registry.discard(grant.repository(), started.id).await {
+                    Ok(()) | Err(Error::UploadUnknown) => Err(error),
+                    Err(failed) => Err(failed),
+                };
             }
             registry.close(&grant, session, digest, context).await
         })
@@ -277,6 +282,7 @@ impl Registry {
                 session.state = appender.flush_durable().await?;
                 session.hasher = hasher.clone();
                 session.durable = session.progress();
+                failpoint!("registry::upload::checkpoint");
                 self.advance(session).await?;
                 unflushed = 0;
             }
@@ -286,6 +292,7 @@ impl Registry {
             check_length(length, received)?;
         }
         session.state = appender.finish().await?;
+        failpoint!("registry::upload::received");
         session.hasher = hasher;
         assert_eq!(
             session.offset(),
@@ -308,6 +315,7 @@ impl Registry {
             .advance_upload(session.id, session.fence, advance)
             .await?;
         session.fence = fence.ok_or(Error::UploadUnknown)?;
+        failpoint!("registry::upload::advanced");
         Ok(())
     }
 }

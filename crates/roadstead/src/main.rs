@@ -57,6 +57,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    if let Err(error) = roadstead_failpoint::arm() {
+        eprintln!("roadstead: {error}");
+        return ExitCode::FAILURE;
+    }
     let command = Arguments::parse()
         .command
         .unwrap_or(Command::Serve { config: None });

@@ -129,6 +129,7 @@ pub(crate) fn health_name(driver: &Driver) -> &'static str {
 fn registry_settings(settings: &Settings) -> Result<registry::Settings, regex::Error> {
     let storage = &settings.storage;
     let purging = &storage.upload_purging;
+    let defaults = registry::Settings::default();
     Ok(registry::Settings {
         mode: registry::Mode {
             read_only: storage.read_only,
@@ -141,12 +142,18 @@ fn registry_settings(settings: &Settings) -> Result<registry::Settings, regex::E
             interval: purging.interval,
             dry_run: purging.dry_run,
         },
+        checkpoint_bytes: if cfg!(feature = "failpoints") {
+            // So that small uploads come past many checkpoints.
+            64 << 10
+        } else {
+            defaults.checkpoint_bytes
+        },
         sessions_per_principal: settings.http.limits.max_uploads_per_principal,
         redirect_base: storage
             .redirect
             .clone()
             .filter(|_| !storage.redirect_disabled),
-        ..registry::Settings::default()
+        ..defaults
     })
 }
 

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use http::header::{CONNECTION, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use roadstead_failpoint::failpoint;
 use roadstead_oci::ErrorCode;
 
 use crate::activity::Activity;
@@ -95,6 +96,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     }
     let sending = peer.activity.sending();
     response.body_mut().carry(line, [counted, sending]);
+    failpoint!("server::answer::ready");
     response
 }
 

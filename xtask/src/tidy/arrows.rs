@@ -9,15 +9,24 @@ use super::Finding;
 
 /// What each crate may name in its manifest. The binary wires everything together.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("failpoint", &[]),
     ("oci", &[]),
-    ("storage", &["oci"]),
-    ("metadata", &["oci"]),
-    ("registry", &["storage", "metadata", "oci"]),
+    ("storage", &["oci", "failpoint"]),
+    ("metadata", &["oci", "failpoint"]),
+    ("registry", &["storage", "metadata", "oci", "failpoint"]),
     ("auth", &["storage", "metadata", "oci"]),
-    ("server", &["auth", "registry", "oci"]),
+    ("server", &["auth", "registry", "oci", "failpoint"]),
     (
         "roadstead",
-        &["server", "auth", "registry", "storage", "metadata", "oci"],
+        &[
+            "server",
+            "auth",
+            "registry",
+            "storage",
+            "metadata",
+            "oci",
+            "failpoint",
+        ],
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! Blobs: T1, T2 and the deletion of a link.
 
+use roadstead_failpoint::failpoint;
 use roadstead_oci::{Digest, RepositoryName};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -42,6 +43,7 @@ pub(super) fn finish_upload(
     }
     if let Some((id, _)) = finish.upload {
         upload::delete(transaction, id)?;
+        failpoint!("metadata::upload::unlinked");
     }
     let repository = repository::ensure(transaction, &finish.repository, &finish.origin)?.id;
     let kept = store(transaction, finish)?;

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use roadstead_failpoint::failpoint;
 use rusqlite::Connection;
 
 use crate::error::MetadataError;
@@ -58,9 +59,11 @@ impl Checkpoint {
     /// Only a failing disk is an error; readers that are in the way are waited for another time.
     fn truncate(&mut self, connection: &Connection) -> Result<(), MetadataError> {
         connection.busy_timeout(Duration::ZERO)?;
+        failpoint!("metadata::checkpoint::begun");
         let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
             row.get::<_, bool>(0).map(|busy| !busy)
         });
+        failpoint!("metadata::checkpoint::done");
         connection.busy_timeout(BUSY_TIMEOUT)?;
         match done.map_err(MetadataError::from) {
             Ok(done) => self.due = !done,

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use roadstead_failpoint::failpoint;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -138,7 +139,9 @@ impl Files {
         File::from(file)
             .sync_all()
             .map_err(io_error("flush", &new))?;
+        failpoint!("metadata::create::built");
         fs::rename(&new, &self.database).map_err(io_error("create", &self.database))?;
+        failpoint!("metadata::create::renamed");
         let directory = self.database.parent().unwrap_or(Path::new("/"));
         let opened = File::open(directory).map_err(io_error("open", directory))?;
         opened.sync_all().map_err(io_error("flush", directory))

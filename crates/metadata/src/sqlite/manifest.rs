@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use roadstead_failpoint::failpoint;
 use roadstead_oci::{Digest, MediaType, Reference, RepositoryName, Tag};
 use rusqlite::{Connection, Row};
 
@@ -86,6 +87,7 @@ pub(super) fn put(
         .digest(new.digest)
         .content(Some(&stored.media_type), size_bytes);
     journal::write(transaction, &entry, &new.origin)?;
+    failpoint!("metadata::manifest::inserted");
     tag::set(
         transaction,
         repository.id,

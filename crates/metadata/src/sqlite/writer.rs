@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use roadstead_failpoint::failpoint;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -311,6 +312,7 @@ impl Work {
             cache: &self.cache,
             touched: &touched,
         };
+        failpoint!("metadata::writer::taken");
         let mut outcome = execute(connection, "BEGIN IMMEDIATE");
         for Job { operation, room } in batch {
             drop(room);
@@ -318,11 +320,13 @@ impl Work {
                 Ok(()) => outcome = run_one(&transaction, operation, answers),
                 Err(error) => operation.refuse(error.clone()),
             }
+            failpoint!("metadata::writer::changed");
         }
         outcome.map_err(|error| Broken {
             fatal: ends_the_process(&error),
             error,
         })?;
+        failpoint!("metadata::writer::commit");
         let mut touched = touched.into_inner();
         self.cache.epochs().committing(&mut touched);
         let committed = execute(connection, "COMMIT");
@@ -330,7 +334,9 @@ impl Work {
         committed.map_err(|error| Broken {
             fatal: commit_ends_the_process(&error),
             error,
-        })
+        })?;
+        failpoint!("metadata::writer::committed");
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The last step of an upload: verified, flushed, visible, in this order; or given up.
 
+use roadstead_failpoint::failpoint;
 use roadstead_metadata::{Finish, FinishUpload, Metadata, Place, UploadId};
 use roadstead_oci::{Algorithm, Digest, Grant, RepositoryName};
 use roadstead_storage::ObjectStore;
@@ -23,6 +24,7 @@ impl Registry {
             self.check_digest(grant, &session, session.hasher.clone().digest(), digest)
                 .await?;
         }
+        failpoint!("registry::upload::verified");
         let sealed = match self.store.seal(session.key, &session.state).await {
             Ok(sealed) => sealed,
             Err(error) => {
@@ -35,6 +37,7 @@ impl Registry {
             let actual = self.reread(&session, digest.algorithm()).await?;
             self.check_digest(grant, &session, actual, digest).await?;
         }
+        failpoint!("registry::upload::sealed");
         let upload = Some((session.id, session.fence));
         let place = Place::Object(sealed.key().as_uuid());
         self.make_visible(grant, upload, digest, sealed.size_bytes(), place, context)
@@ -87,6 +90,7 @@ impl Registry {
         };
         match self.metadata.finish_upload(finish).await? {
             Finish::Stored { discarded } => {
+                failpoint!("registry::upload::visible");
                 if let Some(key) = discarded {
                     self.remove_soon(key);
                 }
@@ -107,6 +111,7 @@ impl Registry {
             .cancel_upload(repository, id)
             .await?
             .ok_or(Error::UploadUnknown)?;
+        failpoint!("registry::upload::discarded");
         self.remove_soon(key);
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! other.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Image, Manifest, Registry};
+use crate::harness::{Image, Manifest, Registry, Request, SOON, noise, until};
+use crate::history::{self, Event, What};
 
 /// How long the writers write.
 const TIME: Duration = Duration::from_secs(2);
@@ -208,6 +210,195 @@ fn a_tag_never_goes_back_while_it_is_moved_and_deleted() {
         assert!(step > 20, "{step}");
     });
     assert_eq!(registry.tags("app"), ["other"]);
+}
+
+/// Clients that put, read, list and delete a few tags, in a process that is killed and started again
+/// under them: requests without an answer have happened up to the kill, or never.
+#[test]
+fn tags_are_linearizable_across_kills() {
+    let mut registry = Registry::start();
+    let image = Image::new("kills");
+    registry.push_blobs_of("app", &image);
+    registry
+        .put_manifest("app", "other", &image.manifest)
+        .expect(201);
+    let lives = Mutex::new(vec![registry.address()]);
+    let over = AtomicBool::new(false);
+    let seen: Mutex<Vec<Seen>> = Mutex::default();
+    let mut kills = Vec::new();
+    thread::scope(|scope| {
+        for number in 0..CLIENTS {
+            let (lives, over, seen, image) = (&lives, &over, &seen, &image);
+            scope.spawn(move || {
+                let mut client = Client::new(number, image);
+                while !over.load(Ordering::SeqCst) {
+                    let (life, at) = {
+                        let lives = lives.lock().unwrap();
+                        (lives.len() - 1, lives[lives.len() - 1])
+                    };
+                    let answered = client.act(at, life);
+                    seen.lock().unwrap().append(&mut client.seen);
+                    if !answered {
+                        until("it is started again", SOON, || {
+                            let dead = lives.lock().unwrap().len() == life + 1;
+                            (!dead || over.load(Ordering::SeqCst)).then_some(())
+                        });
+                    }
+                }
+            });
+        }
+        for _ in 0..KILLS {
+            let enough = seen.lock().unwrap().len() + 1_000;
+            until("requests are answered", SOON, || {
+                (seen.lock().unwrap().len() > enough).then_some(())
+            });
+            registry.kill_9();
+            kills.push(Instant::now());
+            registry = registry.builder().start();
+            lives.lock().unwrap().push(registry.address());
+        }
+        let enough = seen.lock().unwrap().len() + 200;
+        until("requests are answered", SOON, || {
+            (seen.lock().unwrap().len() > enough).then_some(())
+        });
+        over.store(true, Ordering::SeqCst);
+    });
+    let seen = seen.into_inner().unwrap();
+    let lost = seen.iter().filter(|seen| seen.end.is_none()).count();
+    assert!(lost > 0, "no kill hit a request");
+    for tag in TAGS {
+        let history: Vec<Event> = seen
+            .iter()
+            .filter(|seen| seen.tag == tag)
+            .filter_map(|seen| seen.event(&kills))
+            .collect();
+        assert!(history.len() > 500, "{tag}: {}", history.len());
+        history::check(history).unwrap_or_else(|wrong| panic!("{tag}: {wrong}"));
+    }
+}
+
+const CLIENTS: usize = 8;
+const KILLS: usize = 4;
+const TAGS: [&str; 3] = ["a", "b", "c"];
+
+/// What a client saw of a tag in one life of the process.
+struct Seen {
+    tag: &'static str,
+    what: What,
+    begin: Instant,
+    /// Without an answer it has none.
+    end: Option<Instant>,
+    life: usize,
+}
+
+impl Seen {
+    /// `None`: it was sent to nobody.
+    fn event(&self, kills: &[Instant]) -> Option<Event> {
+        let end = self.end.unwrap_or_else(|| kills[self.life]);
+        (self.begin <= end).then(|| Event {
+            what: self.what.clone(),
+            begin: self.begin,
+            end,
+            certain: self.end.is_some(),
+        })
+    }
+}
+
+/// Puts, reads, lists and deletes in a mixture that depends on its number alone.
+struct Client<'i> {
+    number: usize,
+    step: usize,
+    image: &'i Image,
+    seen: Vec<Seen>,
+}
+
+impl<'i> Client<'i> {
+    fn new(number: usize, image: &'i Image) -> Self {
+        Self {
+            number,
+            step: 0,
+            image,
+            seen: Vec::new(),
+        }
+    }
+
+    /// One request; whether it was answered.
+    fn act(&mut self, at: SocketAddr, life: usize) -> bool {
+        self.step += 1;
+        let chance = noise(&format!("{} {}", self.number, self.step), 2);
+        let tag = TAGS[usize::from(chance[0]) % TAGS.len()];
+        let target = format!("/v2/app/manifests/{tag}");
+        let begin = Instant::now();
+        match chance[1] {
+            0..90 => {
+                let note =
+                    json!({ "annotations": { "put": format!("{} {}", self.number, self.step) } });
+                let manifest = self.image.manifest.with(&note);
+                let put = Request::new(at, "PUT", &target)
+                    .header("Content-Type", &manifest.media_type)
+                    .body(&manifest.bytes);
+                let answer = put.exchange().map(|answer| drop(answer.expect(201)));
+                let what = What::Put(manifest.digest);
+                self.saw(life, begin, answer.is_ok(), [(tag, what)]);
+                answer.is_ok()
+            }
+            90..130 => {
+                let answer = Request::new(at, "DELETE", &target).exchange();
+                let what = match &answer {
+                    Ok(answer) if answer.status == 404 => What::Absent,
+                    Ok(answer) => {
+                        assert_eq!(answer.status, 202, "{answer:?}");
+                        What::Deleted
+                    }
+                    Err(_) => What::Deleted,
+                };
+                self.saw(life, begin, answer.is_ok(), [(tag, what)]);
+                answer.is_ok()
+            }
+            130..150 => {
+                let Ok(answer) = Request::new(at, "GET", "/v2/app/tags/list").exchange() else {
+                    return false;
+                };
+                let list = answer.expect(200).json();
+                let list = list["tags"].as_array().unwrap();
+                let saw = TAGS.map(|tag| {
+                    let present = list.iter().any(|listed| listed == tag);
+                    (tag, if present { What::Present } else { What::Absent })
+                });
+                self.saw(life, begin, true, saw);
+                true
+            }
+            _ => {
+                let method = ["GET", "HEAD"][usize::from(chance[1]) % 2];
+                let Ok(answer) = Request::new(at, method, &target).exchange() else {
+                    return false;
+                };
+                let what = match answer.status {
+                    404 => What::Absent,
+                    _ => What::Found(answer.expect(200).need("docker-content-digest").to_owned()),
+                };
+                self.saw(life, begin, true, [(tag, what)]);
+                true
+            }
+        }
+    }
+
+    fn saw<const N: usize>(
+        &mut self,
+        life: usize,
+        begin: Instant,
+        answered: bool,
+        what: [(&'static str, What); N],
+    ) {
+        let end = answered.then(Instant::now);
+        self.seen.extend(what.map(|(tag, what)| Seen {
+            tag,
+            what,
+            begin,
+            end,
+            life,
+        }));
+    }
 }
 
 /// The check itself finds what is wrong.

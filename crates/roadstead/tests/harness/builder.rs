@@ -178,6 +178,12 @@ impl Builder {
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(self) -> Registry {
+        self.try_start()
+            .unwrap_or_else(|ended| panic!("the registry does not listen: {ended}"))
+    }
+
+    /// Starts it and waits until it listens, or has ended: then how, with all that it said.
+    pub(crate) fn try_start(self) -> Result<Registry, String> {
         Registry::spawn(self)
     }
 }
@@ -192,7 +198,10 @@ fn clean(command: &mut Command) {
     command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("REGISTRY_") || text.starts_with("LISTEN_") || text == "RUST_LOG" {
+        if text.starts_with("REGISTRY_")
+            || text.starts_with("LISTEN_")
+            || ["RUST_LOG", "ROADSTEAD_FAIL"].contains(&&*text)
+        {
             command.env_remove(&name);
         }
     }

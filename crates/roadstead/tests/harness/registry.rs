@@ -27,7 +27,7 @@ impl Registry {
         Builder::new().start()
     }
 
-    pub(super) fn spawn(builder: Builder) -> Self {
+    pub(super) fn spawn(builder: Builder) -> Result<Self, String> {
         let mut command = builder.command();
         let mut child = command
             .stdout(Stdio::piped())
@@ -42,14 +42,14 @@ impl Registry {
             log.wait_for(SOON, |line| line.contains("listening on").then_some(()));
             SocketAddr::from(([127, 0, 0, 1], 0))
         } else {
-            address_in(&log, &mut child)
+            address_in(&log, &mut child)?
         };
-        Self {
+        Ok(Self {
             child,
             address,
             log,
             builder,
-        }
+        })
     }
 
     /// The ordinary registry with these sections laid over its configuration.
@@ -243,7 +243,7 @@ impl Drop for Registry {
     }
 }
 
-fn address_in(log: &Log, child: &mut Child) -> SocketAddr {
+fn address_in(log: &Log, child: &mut Child) -> Result<SocketAddr, String> {
     let pattern = Regex::new(r"127\.0\.0\.1:[1-9]\d*").unwrap();
     let look = |line: &str| {
         let relevant = line.contains("listening on") && !line.contains("debug");
@@ -254,12 +254,16 @@ fn address_in(log: &Log, child: &mut Child) -> SocketAddr {
     let deadline = Instant::now() + SOON;
     loop {
         if let Some(address) = log.wait_for(Duration::from_millis(200), look) {
-            return address;
+            return Ok(address);
         }
         let ended = child.try_wait().unwrap();
         if ended.is_some() || Instant::now() > deadline {
+            if ended.is_none() {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
             let log = log.text();
-            panic!("the registry does not listen (ended: {ended:?}); its log:\n{log}");
+            return Err(format!("ended: {ended:?}; its log:\n{log}"));
         }
     }
 }

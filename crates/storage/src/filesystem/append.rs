@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
+use roadstead_failpoint::failpoint;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
@@ -28,7 +29,13 @@ pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, Storage
         match inner.directory.open(&key.object_path(), new) {
             // Left by an attempt of the same session that was cut off: nobody else has the key.
             Err(Errno::EXIST) => inner.file(key, "open an object", OFlags::RDWR)?,
-            opened => File::from(opened.map_err(failed)?),
+            opened => {
+                let file = File::from(opened.map_err(failed)?);
+                failpoint!("storage::open::created", |error| {
+                    StorageError::system("create an object", error)
+                });
+                file
+            }
         }
     } else {
         inner.file(key, "open an object", OFlags::RDWR)?
@@ -152,7 +159,9 @@ impl FileAppender {
         self.gathered_bytes = 0;
         self.file = Writing::Busy(tokio::task::spawn_blocking(move || {
             let _claim = claim;
-            write_all(&file, &chunks, offset).map(|()| file)
+            write_all(&file, &chunks, offset)?;
+            failpoint!("storage::append::written", |error| error);
+            Ok(file)
         }));
     }
 }

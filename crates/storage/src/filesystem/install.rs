@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
+use roadstead_failpoint::failpoint;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -35,6 +36,7 @@ pub(super) fn open(root: &Path) -> Result<Installed, StorageError> {
     for shard in 0..SHARDS {
         any |= make(&directory, root, &shard_path(shard))?;
     }
+    failpoint!("storage::install::made");
     // All are made before the first is flushed: most file systems then write them out together.
     for shard in 0..SHARDS {
         let folder = folder(&directory, root, &shard_path(shard))?;
@@ -45,6 +47,7 @@ pub(super) fn open(root: &Path) -> Result<Installed, StorageError> {
     // At each start: one that was cut off may have made folders and not come to this.
     flush(&objects, root)?;
     flush(directory.file(), root)?;
+    failpoint!("storage::install::flushed");
     Ok(Installed { directory, objects })
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use roadstead_failpoint::failpoint;
 use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
@@ -169,15 +170,25 @@ impl Inner {
 
     /// Bytes first, then the name.
     fn flush(&self, key: Key, file: &File) -> Result<(), StorageError> {
+        failpoint!("storage::flush::begun", StorageError::flush);
         file.sync_data().map_err(StorageError::flush)?;
-        self.folder(key)?.sync_all().map_err(StorageError::flush)
+        failpoint!("storage::flush::bytes", StorageError::flush);
+        self.folder(key)?.sync_all().map_err(StorageError::flush)?;
+        failpoint!("storage::flush::name");
+        Ok(())
     }
 
     fn delete(&self, key: Key) -> Result<(), StorageError> {
         self.opened.forget(key);
         let folder = self.folder(key)?;
+        failpoint!("storage::delete::begun", |error| {
+            StorageError::system("remove an object", error)
+        });
         match rustix::fs::unlinkat(&folder, key.to_string(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Ok(()) | Err(Errno::NOENT) => {
+                failpoint!("storage::delete::done");
+                Ok(())
+            }
             Err(errno) => Err(self.failed(key, "remove an object", errno)),
         }
     }
