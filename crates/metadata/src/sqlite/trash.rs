@@ -39,9 +39,17 @@ pub(super) fn ready(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Uuid>, MetadataError> {
-    many(connection, READY, (now.as_micros(), limit), |row| {
+    let mut keys = many(connection, READY, (now.as_micros(), limit), |row| {
         uuid(row, 0)
-    })
+    })?;
+    let room = limit.saturating_sub(u32::try_from(keys.len()).unwrap_or(u32::MAX));
+    if room > 0 {
+        // Nothing is put off for so long: a clock that was ahead wrote it.
+        let ahead = now.plus(WAIT_MAX).as_micros();
+        let more = many(connection, AHEAD, (ahead, room), |row| uuid(row, 0))?;
+        keys.extend(more);
+    }
+    Ok(keys)
 }
 
 pub(super) fn forget(transaction: &Transaction<'_>, key: Uuid) -> Result<(), MetadataError> {
@@ -63,9 +71,12 @@ pub(super) fn put_off(transaction: &Transaction<'_>, key: Uuid) -> Result<(), Me
 
 /// Failures after which the wait for the next try does not grow: 2^12 s is over an hour.
 const TRIES_COUNTED: u32 = 12;
+/// More than any wait, and than clocks are set back in daily life.
+const WAIT_MAX: Duration = Duration::from_secs(4 << TRIES_COUNTED);
 
 const INSERT: &str = include_str!("../sql/sqlite/trash/insert.sql");
 const READY: &str = include_str!("../sql/sqlite/trash/ready.sql");
+const AHEAD: &str = include_str!("../sql/sqlite/trash/ahead.sql");
 const DELETE: &str = include_str!("../sql/sqlite/trash/delete.sql");
 const TRIES: &str = include_str!("../sql/sqlite/trash/tries.sql");
 const PUT_OFF: &str = include_str!("../sql/sqlite/trash/put_off.sql");

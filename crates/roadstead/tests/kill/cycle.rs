@@ -252,13 +252,17 @@ impl Run {
     fn compare(&mut self, data: &Path, sample: usize) {
         let mut registry = self.start();
         let at = registry.address();
-        all(self.workers.iter_mut().map(|worker| {
+        let checked = all(self.workers.iter_mut().map(|worker| {
             move || {
                 worker.check(at)?;
                 worker.check_gone(at, sample)
             }
         }));
-        self.shared.check(at).expect("nobody kills it");
+        let checked = checked.and_then(|()| self.shared.check(at));
+        if let Err(died) = checked {
+            let running = registry.is_running();
+            panic!("nobody kills it: {died:?}, it runs: {running}, at {at}");
+        }
         until("the sweep removes what was left", SOON, || {
             disk::is_swept(data).then_some(())
         });
@@ -289,12 +293,13 @@ impl Run {
     }
 }
 
-/// Runs them beside each other.
-fn all<F: FnOnce() -> Result<(), Died> + Send>(checks: impl Iterator<Item = F>) {
+/// Runs them beside each other, and returns the first that did not come to its end.
+fn all<F: FnOnce() -> Result<(), Died> + Send>(
+    checks: impl Iterator<Item = F>,
+) -> Result<(), Died> {
     thread::scope(|scope| {
         let running: Vec<_> = checks.map(|check| scope.spawn(check)).collect();
-        for check in running {
-            check.join().unwrap().expect("nobody kills it");
-        }
-    });
+        let ended: Vec<_> = running.into_iter().map(|check| check.join()).collect();
+        ended.into_iter().try_for_each(Result::unwrap)
+    })
 }

@@ -102,7 +102,7 @@ impl Shared {
         let end = end.filter(|_| !failed);
         let write = Write { value, begin, end };
         known.writes.entry(tag).or_default().push(write);
-        answer.map(drop).map_err(|_| Died)
+        answer.map(drop).map_err(Died::from)
     }
 
     fn next_manifest(&self) -> Manifest {
@@ -153,7 +153,7 @@ impl Shared {
         for blob in self.image.blobs() {
             let target = format!("/v2/{REPOSITORY}/blobs/{}", blob.digest);
             let answer = Request::new(at, "GET", &target).exchange();
-            let answer = answer.map_err(|_| Died)?;
+            let answer = answer?;
             assert!(answer.expect(200).body == blob.bytes);
         }
         Ok(())
@@ -211,7 +211,7 @@ fn possible(writes: &[Write]) -> Vec<&Option<String>> {
 fn read(at: SocketAddr, reference: &str) -> Result<Option<Vec<u8>>, Died> {
     let target = format!("/v2/{REPOSITORY}/manifests/{reference}");
     let answer = Request::new(at, "GET", &target).exchange();
-    let answer = answer.map_err(|_| Died)?;
+    let answer = answer?;
     if answer.status == 404 {
         return Ok(None);
     }

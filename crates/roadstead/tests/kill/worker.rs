@@ -11,9 +11,16 @@ use crate::harness::{Answer, Blob, Image, Manifest, Request, noise, sha256};
 use crate::model::{Change, State, Upload};
 use crate::random::Random;
 
-/// The process died before it answered.
+/// The process died before it answered: this is how the connection broke.
 #[derive(Debug)]
-pub(crate) struct Died;
+#[allow(dead_code, reason = "shown where nobody was to die")]
+pub(crate) struct Died(std::io::Error);
+
+impl From<std::io::Error> for Died {
+    fn from(error: std::io::Error) -> Self {
+        Self(error)
+    }
+}
 
 /// What a cycle does besides killing, so that refusals which it causes are expected.
 #[derive(Clone, Copy, Debug, Default)]
@@ -110,7 +117,7 @@ impl Worker {
     ) -> Result<bool, Died> {
         let after = self.state.after(&change);
         self.pending = Some(change);
-        let answer = request.exchange().map_err(|_| Died)?;
+        let answer = request.exchange()?;
         if answer.status == done {
             self.enter(after);
             return Ok(true);
@@ -254,7 +261,7 @@ impl Worker {
 
     fn begin(&self, at: SocketAddr, weather: Weather) -> Result<Option<String>, Died> {
         let answer = self.ask(at, "POST", "blobs/uploads/").exchange();
-        let answer = answer.map_err(|_| Died)?;
+        let answer = answer?;
         if answer.status >= 500 && weather.failing {
             return Ok(None);
         }
@@ -263,7 +270,7 @@ impl Worker {
 
     /// Whether a request that changes nothing of the model went well.
     fn passed(&self, weather: Weather, request: Request, status: u16) -> Result<bool, Died> {
-        let answer = request.exchange().map_err(|_| Died)?;
+        let answer = request.exchange()?;
         let ended = weather.expiring && answer.status == 404;
         let failed = weather.failing && (answer.status >= 500 || answer.status == 404);
         if ended || failed {
@@ -404,7 +411,7 @@ impl Worker {
     fn pull_tag(&mut self, at: SocketAddr, _weather: Weather) -> Result<(), Died> {
         let tag = TAGS[self.random.below(TAGS.len())];
         let answer = self.ask(at, "GET", &format!("manifests/{tag}")).exchange();
-        let answer = answer.map_err(|_| Died)?;
+        let answer = answer?;
         match self.state.tags.get(tag) {
             None => drop(answer.expect(404)),
             Some(digest) => assert_eq!(answer.expect(200).body, self.manifests[digest].bytes),
@@ -433,7 +440,7 @@ impl Worker {
         }
         for tag in self.listed(at)? {
             let answer = self.ask(at, "GET", &format!("manifests/{tag}")).exchange();
-            let answer = answer.map_err(|_| Died)?.expect(200);
+            let answer = answer?.expect(200);
             let digest = sha256(&answer.body);
             answer.expect_header("docker-content-digest", &digest);
             found.tags.insert(tag, digest);
@@ -460,7 +467,7 @@ impl Worker {
         let sample = self.gone.len().div_ceil(most).max(1);
         for (kind, digest) in self.gone.iter().step_by(sample) {
             let answer = self.ask(at, "HEAD", &format!("{kind}/{digest}")).exchange();
-            answer.map_err(|_| Died)?.expect(404);
+            answer?.expect(404);
         }
         Ok(())
     }
@@ -471,7 +478,7 @@ impl Worker {
             return Ok(());
         };
         let answer = Request::new(at, "GET", &upload.location).exchange();
-        let answer = answer.map_err(|_| Died)?;
+        let answer = answer?;
         if answer.status == 404 {
             let may_end = matches!(
                 self.pending,
@@ -507,8 +514,7 @@ impl Worker {
     ) -> Result<bool, Died> {
         let answer = self
             .ask(at, "GET", &format!("{kind}/{digest}"))
-            .exchange()
-            .map_err(|_| Died)?;
+            .exchange()?;
         if answer.status == 404 {
             return Ok(false);
         }
@@ -521,7 +527,7 @@ impl Worker {
 
     fn listed(&self, at: SocketAddr) -> Result<Vec<String>, Died> {
         let answer = self.ask(at, "GET", "tags/list").exchange();
-        let answer = answer.map_err(|_| Died)?;
+        let answer = answer?;
         if answer.status == 404 {
             // It never had a manifest.
             return Ok(Vec::new());

@@ -151,6 +151,7 @@ fn a_page_in_the_middle_of_a_long_list_costs_what_it_shows() {
     );
     page!("upload/expired.sql", (50_000, 100));
     page!("trash/ready.sql", (50_000, 100));
+    page!("trash/ahead.sql", (50_000, 100));
 
     let sql = include_str!("../../sql/sqlite/tag/find.sql");
     let (rows, steps) = cost(&connection, sql, (1, "t050000"));

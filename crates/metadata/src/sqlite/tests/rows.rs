@@ -111,3 +111,23 @@ async fn a_reader_cannot_write() {
         "{written:?}"
     );
 }
+
+/// A clock that was years ahead when a key came in must not keep its object for years.
+#[tokio::test]
+async fn trash_from_a_clock_that_was_ahead_is_due() {
+    let place = Place::new();
+    let sqlite = filled(&place).await;
+    let id = crate::contract::upload_id(1);
+    let key = sqlite.cancel_upload(&name("b"), id).await.unwrap().unwrap();
+    drop(sqlite);
+    let (hour, year) = (3_600_000_000i64, 31_557_600_000_000i64);
+    for (ahead, due) in [(hour, false), (10 * year, true)] {
+        place.tamper(&format!(
+            "UPDATE trash SET due_at = {START_MICROS} + {ahead}"
+        ));
+        let ready = place.open().unwrap().trash_ready(10).await.unwrap();
+        assert_eq!(ready.contains(&key), due, "{ahead}");
+    }
+}
+
+const START_MICROS: i64 = START.as_micros();
