@@ -9,6 +9,8 @@ mod blob;
 mod body;
 mod catalog;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hashing;
 mod manifest;
 mod mount;
