@@ -8,6 +8,7 @@
 mod blob;
 mod checkpoint;
 mod connection;
+mod copy;
 mod engine;
 mod error;
 mod file;
@@ -33,6 +34,7 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Horizons};
 use crate::error::MetadataError;
 
+pub use copy::DatabaseCopy;
 use file::Files;
 use readers::Readers;
 use writer::Writer;
