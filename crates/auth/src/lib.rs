@@ -12,6 +12,8 @@ mod authenticate;
 mod basic;
 mod challenge;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod htpasswd;
 mod policy;
 mod principal;

@@ -58,6 +58,12 @@ pub enum MetadataError {
         /// Which kind of value.
         what: &'static str,
     },
+    /// There is a database where a copy of one was to be put.
+    #[error("there is a metadata database at {path} already")]
+    Exists {
+        /// The database.
+        path: PathBuf,
+    },
     /// There is no database where one is expected.
     #[error(
         "there is no metadata database at {path}, but there are objects stored: put the database \

@@ -33,6 +33,7 @@ pub use meta::Meta;
 pub use metadata::{DeleteBlob, Finish, Metadata, PutManifest};
 pub use page::Page;
 pub use rows::{
-    BlobRow, ManifestRow, ManifestSummary, Referrer, RepositoryId, UploadId, UploadRow,
+    BlobRow, ManifestRow, ManifestSummary, Referrer, RepositoryId, StoredObject, UploadId,
+    UploadRow,
 };
-pub use sqlite::SqliteMetadata;
+pub use sqlite::{DatabaseCopy, SqliteMetadata};

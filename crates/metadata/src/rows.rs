@@ -153,3 +153,16 @@ pub struct Referrer {
     /// Its descriptor as the referrers list shows it, JSON.
     pub descriptor: Bytes,
 }
+
+/// An object as a copy of the database names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredObject {
+    /// The content.
+    pub digest: Digest,
+    /// What its bytes lie under.
+    pub key: Uuid,
+    /// Its length in bytes.
+    pub size: u64,
+    /// It was found to be gone or damaged, and nothing was pushed in its place yet.
+    pub missing: bool,
+}

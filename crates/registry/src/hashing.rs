@@ -3,6 +3,8 @@
 //! Stored form: one version byte, one algorithm byte, then the state of the hash function. A state
 //! of another version is refused, never guessed at.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use roadstead_oci::{Algorithm, Digest};
 use sha2::Digest as _;
@@ -21,6 +23,8 @@ pub(crate) enum Hasher {
 const VERSION: u8 = 1;
 const SHA256: u8 = 1;
 const SHA512: u8 = 2;
+/// Bytes of a number of blocks that may be other than zero: 2^48 blocks are 16 PiB and more.
+const BLOCKS_MAX_BYTES: usize = 6;
 
 impl Hasher {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
@@ -78,8 +82,8 @@ impl Hasher {
     /// [`Error::HashState`] where it is not one of this version.
     pub(crate) fn resume(state: &[u8]) -> Result<Self, Error> {
         match state {
-            [VERSION, SHA256, inner @ ..] => restore(inner).map(Self::Sha256),
-            [VERSION, SHA512, inner @ ..] => restore(inner).map(Self::Sha512),
+            [VERSION, SHA256, inner @ ..] => restore(inner, 32..40).map(Self::Sha256),
+            [VERSION, SHA512, inner @ ..] => restore(inner, 64..80).map(Self::Sha512),
             _ => Err(Error::HashState),
         }
     }
@@ -92,7 +96,13 @@ pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     hasher.digest()
 }
 
-fn restore<H: SerializableState>(inner: &[u8]) -> Result<H, Error> {
+/// Takes up the state of a hash function, which counts its blocks in the bytes `count`, the lowest
+/// first. One that counts more than any object has is damaged; the functions would overflow on it.
+fn restore<H: SerializableState>(inner: &[u8], count: Range<usize>) -> Result<H, Error> {
+    let count = inner.get(count).ok_or(Error::HashState)?;
+    if count[BLOCKS_MAX_BYTES..].iter().any(|byte| *byte != 0) {
+        return Err(Error::HashState);
+    }
     let state = SerializedState::<H>::try_from(inner).map_err(|_| Error::HashState)?;
     H::deserialize(&state).map_err(|_| Error::HashState)
 }
@@ -101,6 +111,34 @@ fn restore<H: SerializableState>(inner: &[u8]) -> Result<H, Error> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Found by fuzzing: the bits of so many blocks overflow.
+    #[test]
+    fn a_state_that_counts_more_than_any_object_has_is_refused() {
+        for (algorithm, highest) in [(Algorithm::Sha256, 2 + 39), (Algorithm::Sha512, 2 + 79)] {
+            let state = Hasher::new(algorithm).state();
+            assert!(Hasher::resume(&state).is_ok());
+            let mut damaged = state.to_vec();
+            damaged[highest] = 0x80;
+            let refused = Hasher::resume(&damaged).map(Hasher::digest);
+            assert!(refused.is_err(), "{algorithm:?}");
+        }
+    }
+
+    /// Where the number of blocks stands in a state, which the bound on it relies on.
+    #[test]
+    fn a_state_counts_its_blocks_where_they_are_looked_for() {
+        for (algorithm, at) in [(Algorithm::Sha256, 2 + 32), (Algorithm::Sha512, 2 + 64)] {
+            let mut hasher = Hasher::new(algorithm);
+            hasher.update(&[7; 128 * 10]);
+            let blocks = if algorithm == Algorithm::Sha256 {
+                20
+            } else {
+                10
+            };
+            assert_eq!(hasher.state()[at], blocks, "{algorithm:?}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -1,14 +1,17 @@
 //! The rules of the registry: uploads, blobs, mounts, manifests, tags, referrers, deletion.
 //!
 //! The only crate that uses both `storage` (bytes) and `metadata` (rows). It knows no HTTP, no SQL
-//! and no file. Every operation takes a [`Grant`](roadstead_oci::Grant), the proof that somebody
+//! and, but for [`backup`], no file. Every operation takes a [`Grant`](roadstead_oci::Grant), the proof that somebody
 //! was allowed to ask for it. Read [`registry`](Registry) first, then `upload`, which is the one
 //! operation with a life longer than a request.
 
+pub mod backup;
 mod blob;
 mod body;
 mod catalog;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hashing;
 mod manifest;
 mod mount;

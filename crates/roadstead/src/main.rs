@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use roadstead_registry::backup::Restore;
 
 /// An OCI registry: it keeps container images and other artifacts, and hands them out again.
 ///
@@ -54,6 +55,46 @@ enum Command {
         /// else the built-in configuration.
         config: Option<PathBuf>,
     },
+    /// Copy everything that a registry has to a directory, while it serves or not.
+    ///
+    /// What was acknowledged before the command began is in the backup. Run it as the user that
+    /// the registry runs as, or as root. DIR is made where it is not there; it must be empty or
+    /// have an earlier backup, of which only what is new is copied. Nothing is taken away from it
+    /// but the earlier copy of the database. Unfinished uploads are not part of a backup.
+    ///
+    /// DIR/backup.json is written last: without it there is no backup. A backup that is cut off
+    /// leaves the earlier one whole, and the next run goes on with what is there.
+    ///
+    /// Exits with 0 if everything is in it; with 3 if the backup is made, but objects are missing
+    /// or damaged in the registry, each of which is named; with 1 if no backup was made.
+    Backup {
+        /// The configuration file of the registry.
+        config: PathBuf,
+        /// The directory for the backup, which is not part of the data directory.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Make a registry of a backup, in an empty data directory.
+    ///
+    /// Run it as the user that the registry is to run as, then start the registry. The backup is
+    /// checked before anything is written: that it is whole, that its database is the one that
+    /// was written, and that every object is there with its length. DIR is only read.
+    ///
+    /// Exits with 0 if everything is there; with 3 if it was restored, but objects are missing,
+    /// each of which is unknown to clients until it is pushed again; with 1 if not restored.
+    RestoreBackup {
+        /// Read every object and compare its digest, too. Takes as long as reading all of them.
+        #[arg(long)]
+        verify: bool,
+        /// Restore although objects of the backup are missing or damaged.
+        #[arg(long)]
+        force: bool,
+        /// The directory with the backup.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// The configuration file of the registry to be. Its data directory must be empty or new.
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +109,13 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Serve { config } => command::serve::run(config),
         Command::Check { config } => command::check::run(config).map(|()| ExitCode::SUCCESS),
+        Command::Backup { config, directory } => command::backup::run(&config, &directory),
+        Command::RestoreBackup {
+            verify,
+            force,
+            directory,
+            config,
+        } => command::restore_backup::run(&directory, &config, Restore { verify, force }),
     };
     match result {
         Ok(code) => code,

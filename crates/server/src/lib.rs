@@ -14,6 +14,8 @@ mod conditional;
 mod connection;
 pub mod debug;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gradual;
 mod handlers;
 mod head;

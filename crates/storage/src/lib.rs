@@ -21,7 +21,7 @@ mod contract;
 
 pub use append_state::{AppendState, AppendStateError};
 pub use error::StorageError;
-pub use filesystem::{FilesystemStore, Sendable};
+pub use filesystem::{FilesystemStore, ObjectSource, ObjectTarget, Sendable};
 pub use key::Key;
 pub use memory::MemoryStore;
 pub use object_store::ObjectStore;

@@ -60,6 +60,22 @@ pub(super) fn reader(path: &Path) -> Result<Connection, MetadataError> {
     Ok(connection)
 }
 
+/// A connection to copy the whole database over: it writes nothing, but not here either.
+pub(super) fn source(path: &Path) -> Result<Connection, MetadataError> {
+    let connection = Connection::open_with_flags(path, READ)?;
+    settings(&connection)?;
+    Ok(connection)
+}
+
+/// A connection to a file that nobody else uses, whose flush comes later: a copy that is made.
+pub(super) fn alone(path: &Path) -> Result<Connection, MetadataError> {
+    let connection = Connection::open_with_flags(path, WRITE)?;
+    settings(&connection)?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    connection.pragma_update_and_check(None, "journal_mode", "MEMORY", |_| Ok(()))?;
+    Ok(connection)
+}
+
 fn settings(connection: &Connection) -> Result<(), MetadataError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);

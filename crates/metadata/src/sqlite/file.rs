@@ -180,7 +180,10 @@ fn refuse_network(path: &Path, lock: &rustix::fd::OwnedFd) -> Result<(), Metadat
     Ok(())
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MetadataError {
+pub(super) fn io_error(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(io::Error) -> MetadataError {
     let path = path.to_owned();
     move |source| MetadataError::Io {
         action,

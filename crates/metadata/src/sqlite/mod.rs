@@ -10,6 +10,7 @@ mod blob;
 mod cache;
 mod checkpoint;
 mod connection;
+mod copy;
 mod engine;
 mod error;
 mod file;
@@ -36,6 +37,7 @@ use crate::clock::{Clock, Horizons};
 use crate::error::MetadataError;
 
 use cache::Cache;
+pub use copy::DatabaseCopy;
 use file::Files;
 use readers::Readers;
 use writer::Writer;

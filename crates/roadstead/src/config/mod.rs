@@ -150,6 +150,18 @@ pub(crate) fn load(
     parse(&text, &source, variables)
 }
 
+/// Reads a configuration from its text. Only built for the fuzz target, which has no file.
+///
+/// # Errors
+/// [`ConfigError::Invalid`].
+#[cfg(fuzzing)]
+pub(crate) fn load_text(
+    text: &str,
+    variables: &BTreeMap<String, String>,
+) -> Result<Loaded, ConfigError> {
+    parse(text, &Source::File(Arc::from("config.yml")), variables)
+}
+
 fn read_file(path: &Path) -> Result<String, ConfigError> {
     let failed = |source| ConfigError::Read {
         path: path.to_owned(),

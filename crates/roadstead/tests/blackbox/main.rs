@@ -13,6 +13,7 @@
 mod harness;
 
 mod auth;
+mod backup;
 mod blobs;
 mod catalog;
 mod clock;

@@ -226,7 +226,7 @@ const FOREVER: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of a manifest that is read without asking for room: more than almost any has.
 const SMALL_BYTES: usize = 64 << 10;
 
-fn docker_accept(headers: &HeaderMap) -> DockerAccept {
+pub(crate) fn docker_accept(headers: &HeaderMap) -> DockerAccept {
     let names = |wanted: &MediaType| {
         headers
             .get_all(ACCEPT)

@@ -146,7 +146,7 @@ fn make(directory: &Directory, root: &Path, path: &str) -> Result<bool, StorageE
     }
 }
 
-fn folder(directory: &Directory, root: &Path, path: &str) -> Result<File, StorageError> {
+pub(super) fn folder(directory: &Directory, root: &Path, path: &str) -> Result<File, StorageError> {
     let opened = directory.open(path, OFlags::RDONLY | OFlags::DIRECTORY);
     opened.map(File::from).map_err(|errno| match errno {
         Errno::NOSYS => StorageError::OldKernel,
@@ -162,7 +162,7 @@ fn folder(directory: &Directory, root: &Path, path: &str) -> Result<File, Storag
     })
 }
 
-fn flush(folder: &File, root: &Path) -> Result<(), StorageError> {
+pub(super) fn flush(folder: &File, root: &Path) -> Result<(), StorageError> {
     folder.sync_all().map_err(|source| StorageError::Directory {
         action: "flush",
         path: root.to_owned(),

@@ -6,6 +6,7 @@
 //! link: what somebody planted is refused, never followed.
 
 mod append;
+mod copy;
 mod directory;
 mod install;
 mod map;
@@ -32,6 +33,7 @@ use crate::sealed::Sealed;
 use crate::store::{Appender, ObjectReader};
 
 pub(crate) use append::FileAppender;
+pub use copy::{ObjectSource, ObjectTarget};
 use directory::Directory;
 pub use opened::Sendable;
 use opened::{Opened, OpenedFiles};

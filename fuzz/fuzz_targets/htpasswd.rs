@@ -1,0 +1,4 @@
+//! Files of users.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|file: &[u8]| roadstead_auth::fuzzing::htpasswd(file));
