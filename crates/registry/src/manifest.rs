@@ -91,7 +91,8 @@ impl Registry {
                 tags,
                 origin: context,
             })
-            .await?;
+            .await
+            .map_err(|error| self.seen(error))?;
         match put {
             PutManifest::Stored { .. } => Ok(PushedManifest { digest, subject }),
             PutManifest::Missing(digests) => Err(Error::ReferencesUnknown(digests)),

@@ -75,6 +75,7 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
     let grant = call.caller.grant(name, actions(&call.method))?;
     let tags = wanted_tags(reference, &call)?;
     let content_type = content_type(&call.headers)?;
+    app.registry.room(call.body.content_length().unwrap_or(0))?;
     let held = read(
         call.body,
         app.settings.manifest_bytes_max,
