@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use roadstead_failpoint::failpoint;
-use roadstead_metadata::{BlobRow, DeleteBlob, Metadata, Place, Timestamp};
+use roadstead_metadata::{BlobRow, DeleteBlob, Metadata, MetadataError, Place, Timestamp};
 use roadstead_oci::{Action, Digest, Grant};
 use roadstead_storage::{Key, ObjectReader, ObjectStore, StorageError};
 
@@ -81,15 +81,17 @@ impl Registry {
             self.lost(&blob, key).await?;
             return Err(Error::BlobUnknown(*digest));
         }
-        if !self.settings.mode.read_only
-            && !self
-                .metadata
-                .renew_lease(grant.repository(), digest)
-                .await?
-        {
-            return Err(Error::BlobUnknown(*digest));
+        if self.settings.mode.read_only {
+            return Ok(blob);
         }
-        Ok(blob)
+        match self.metadata.renew_lease(grant.repository(), digest).await {
+            Ok(true) => Ok(blob),
+            Ok(false) => Err(Error::BlobUnknown(*digest)),
+            // It is there all the same, and whoever pulls may be allowed to push as well. The push
+            // of a manifest will ask again.
+            Err(MetadataError::Full(_) | MetadataError::ReadOnly(_)) => Ok(blob),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Where a client is sent for the bytes, if the store or the configuration sends clients away.
@@ -210,10 +212,12 @@ impl Registry {
 
     async fn lost(&self, blob: &Blob, key: Key) -> Result<(), Error> {
         tracing::error!(digest = %blob.digest, %key, "the object of a blob is gone or damaged");
-        Ok(self
-            .metadata
-            .mark_missing(&blob.digest, key.as_uuid())
-            .await?)
+        let marked = self.metadata.mark_missing(&blob.digest, key.as_uuid());
+        match marked.await {
+            // It is found missing again the next time.
+            Err(MetadataError::Full(_) | MetadataError::ReadOnly(_)) => Ok(()),
+            marked => Ok(marked?),
+        }
     }
 }
 

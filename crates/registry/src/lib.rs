@@ -39,4 +39,4 @@ pub use upload::{Declared, Started, UploadStatus};
 pub use roadstead_metadata::{ManifestRow, ManifestSummary, MetadataError, Origin, Page, UploadId};
 
 /// Failures and byte streams of the store, which the HTTP layer sees but never makes.
-pub use roadstead_storage::{ObjectReader, Sendable, StorageError};
+pub use roadstead_storage::{Condition, ObjectReader, Sendable, StorageError};

@@ -93,7 +93,8 @@ impl Registry {
                 tags,
                 origin: context,
             })
-            .await?;
+            .await
+            .map_err(|error| self.seen(error))?;
         failpoint!("registry::manifest::stored");
         match put {
             PutManifest::Stored { .. } => Ok(PushedManifest { digest, subject }),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use roadstead_metadata::{Clock, Meta, Metadata, Origin};
+use roadstead_metadata::{Clock, Meta, Metadata, MetadataError, Origin};
 use roadstead_oci::{Action, Grant};
-use roadstead_storage::{ObjectStore, Store};
+use roadstead_storage::{Condition, Disk, ObjectStore, Store};
 use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
@@ -18,6 +18,7 @@ use crate::settings::Settings;
 /// own, so that a client that hangs up leaves a whole step behind, never half of one.
 pub struct Registry {
     pub(crate) store: Arc<Store>,
+    pub(crate) disk: Arc<Disk>,
     pub(crate) metadata: Arc<Meta>,
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
@@ -43,6 +44,7 @@ impl Registry {
         boot_id: String,
     ) -> Self {
         Self {
+            disk: store.disk(),
             store: Arc::new(store),
             metadata: Arc::new(metadata),
             settings,
@@ -61,6 +63,28 @@ impl Registry {
         self.store.probe().await?;
         self.metadata.probe().await?;
         Ok(())
+    }
+
+    /// How the disk under the stores is; a call of the system at most. A change of it is logged.
+    pub fn disk(&self) -> Condition {
+        self.disk.condition()
+    }
+
+    /// Whether there is room for `bytes` more besides the reserve that deletes and the database
+    /// need: what is asked before the body of a push is read.
+    ///
+    /// # Errors
+    /// [`StorageError::Reserve`](roadstead_storage::StorageError::Reserve).
+    pub fn room(&self, bytes: u64) -> Result<(), Error> {
+        Ok(self.disk.room(bytes)?)
+    }
+
+    /// Takes note of a database that says it cannot be written to.
+    pub(crate) fn seen(&self, error: MetadataError) -> Error {
+        if matches!(error, MetadataError::ReadOnly(_)) {
+            self.disk.note_read_only();
+        }
+        error.into()
     }
 
     /// Waits for the writes under way. Call it once, after the last request.

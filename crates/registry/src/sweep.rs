@@ -16,6 +16,8 @@ use crate::registry::Registry;
 
 /// Time between two looks into the trash for removals that did not succeed at once.
 const TRASH_INTERVAL: Duration = Duration::from_secs(60);
+/// Time between two looks at the disk that nobody asked for.
+const DISK_INTERVAL: Duration = Duration::from_secs(1);
 /// Keys taken from the trash, or sessions ended, in one step.
 const BATCH: u32 = 100;
 
@@ -27,9 +29,15 @@ impl Registry {
         let every = self.settings.purging.interval.max(Duration::from_secs(1));
         let mut purge = interval_at(Instant::now() + every.min(TRASH_INTERVAL), every);
         purge.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut disk = interval(DISK_INTERVAL);
+        disk.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
                 () = stop.cancelled() => return,
+                _ = disk.tick() => {
+                    self.disk();
+                    Ok(())
+                }
                 _ = trash.tick() => self.empty_trash().await,
                 _ = purge.tick(), if self.settings.purging.enabled => self.expire_uploads().await,
             };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use roadstead_failpoint::failpoint;
 use roadstead_metadata::{Advance, Metadata, NewUpload, Place, UploadId};
 use roadstead_oci::{Algorithm, ContentRange, Digest, Grant};
-use roadstead_storage::{Key, ObjectStore, StorageError};
+use roadstead_storage::{Key, ObjectStore};
 
 use crate::body::{BodyFailure, ByteSource};
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::session::{Session, start};
 
 mod close;
 mod gather;
+use close::check_digest;
 use gather::{Gathered, gather};
 
 /// A session that has just begun.
@@ -66,7 +67,8 @@ impl Registry {
                 expires_at: self.session_end(),
                 sessions_max: self.settings.sessions_per_principal,
             })
-            .await?;
+            .await
+            .map_err(|error| self.seen(error))?;
         failpoint!("registry::upload::begun");
         Ok(Started { id })
     }
@@ -112,8 +114,12 @@ impl Registry {
         self.to_the_end(async move {
             let mut session = registry.claim(&grant, id).await?;
             let length = check_declared(&session, declared)?;
-            registry.receive(&grant, &mut session, length, body).await?;
-            registry.advance(&mut session).await?;
+            let received = registry.receive(&mut session, length, body).await;
+            let kept = match received {
+                Ok(()) => registry.advance(&mut session).await,
+                Err(error) => Err(error),
+            };
+            registry.settle(&grant, &session, kept).await?;
             Ok(UploadStatus {
                 offset: session.offset(),
             })
@@ -139,39 +145,10 @@ impl Registry {
         self.to_the_end(async move {
             let mut session = registry.claim(&grant, id).await?;
             let length = check_declared(&session, declared)?;
-            if session.offset() > 0 {
-                registry.receive(&grant, &mut session, length, body).await?;
-                return registry.close(&grant, session, digest, context).await;
-            }
-            match gather(body, registry.settings.inline_bytes).await {
-                Gathered::Whole(bytes) => {
-                    check_length(length, bytes.len() as u64)?;
-                    let actual = digest_of(digest.algorithm(), &bytes);
-                    if actual != digest {
-                        registry.discard(grant.repository(), session.id).await?;
-                        return Err(Error::DigestMismatch {
-                            expected: digest,
-                            actual,
-                        });
-                    }
-                    let upload = Some((session.id, session.fence));
-                    let size_bytes = bytes.len() as u64;
-                    registry
-                        .make_visible(
-                            &grant,
-                            upload,
-                            digest,
-                            size_bytes,
-                            Place::Inline(bytes),
-                            context,
-                        )
-                        .await
-                }
-                Gathered::Longer(body) => {
-                    registry.receive(&grant, &mut session, length, body).await?;
-                    registry.close(&grant, session, digest, context).await
-                }
-            }
+            let finished = registry
+                .complete(&grant, &mut session, length, body, digest, context)
+                .await;
+            registry.settle(&grant, &session, finished).await
         })
         .await
     }
@@ -192,13 +169,7 @@ impl Registry {
         self.to_the_end(async move {
             let body = match gather(body, registry.settings.inline_bytes).await {
                 Gathered::Whole(bytes) => {
-                    let actual = digest_of(digest.algorithm(), &bytes);
-                    if actual != digest {
-                        return Err(Error::DigestMismatch {
-                            expected: digest,
-                            actual,
-                        });
-                    }
+                    check_digest(digest_of(digest.algorithm(), &bytes), digest)?;
                     let size_bytes = bytes.len() as u64;
                     let place = Place::Inline(bytes);
                     return registry
@@ -209,24 +180,55 @@ impl Registry {
             };
             let started = registry.start_upload(&grant, digest.algorithm()).await?;
             let mut session = registry.claim(&grant, started.id).await?;
-            if let Err(error) = registry.receive(&grant, &mut session, None, body).await {
-                // The client was never told of the session: nobody can go on with it. On a full disk
-                // it has ended already, and the client is to hear of the disk.
-                return match registry.discard(grant.repository(), started.id).await {
-                    Ok(()) | Err(Error::UploadUnknown) => Err(error),
-                    Err(failed) => Err(failed),
-                };
+            let received = registry.receive(&mut session, None, body).await;
+            let closed = match received {
+                Ok(()) => registry.close(&grant, &session, digest, context).await,
+                Err(error) => Err(error),
+            };
+            if closed.is_err() {
+                // The client was never told of the session: nobody can go on with it.
+                registry.give_up(&grant, &session).await;
             }
-            registry.close(&grant, session, digest, context).await
+            closed
         })
         .await
+    }
+
+    /// The rest of a session: its last bytes, and the blob made visible.
+    async fn complete<B: ByteSource>(
+        &self,
+        grant: &Grant,
+        session: &mut Session,
+        length: Option<u64>,
+        body: B,
+        digest: Digest,
+        context: Context,
+    ) -> Result<(), Error> {
+        if session.offset() > 0 {
+            self.receive(session, length, body).await?;
+            return self.close(grant, session, digest, context).await;
+        }
+        match gather(body, self.settings.inline_bytes).await {
+            Gathered::Whole(bytes) => {
+                check_length(length, bytes.len() as u64)?;
+                check_digest(digest_of(digest.algorithm(), &bytes), digest)?;
+                let upload = Some((session.id, session.fence));
+                let size_bytes = bytes.len() as u64;
+                let place = Place::Inline(bytes);
+                self.make_visible(grant, upload, digest, size_bytes, place, context)
+                    .await
+            }
+            Gathered::Longer(body) => {
+                self.receive(session, length, body).await?;
+                self.close(grant, session, digest, context).await
+            }
+        }
     }
 
     /// Streams a body into the session's object. How far it came is stored here only where it broke
     /// off: what follows a whole body stores it, or makes it visible.
     async fn receive<B: ByteSource>(
         &self,
-        grant: &Grant,
         session: &mut Session,
         length: Option<u64>,
         mut body: B,
@@ -235,14 +237,8 @@ impl Registry {
             return check_length(length, 0);
         };
         let result = self.stream(session, length, first, body).await;
-        match &result {
-            Err(Error::Body(_)) => self.advance(session).await?,
-            // A full disk gets back at once what this upload took of it; and what could not be
-            // flushed is lost, whatever a later flush says.
-            Err(Error::Storage(StorageError::Full { .. } | StorageError::Flush(_))) => {
-                self.discard(grant.repository(), session.id).await?;
-            }
-            _ => {}
+        if let Err(Error::Body(_)) = &result {
+            self.advance(session).await?;
         }
         result
     }
@@ -276,6 +272,7 @@ impl Registry {
                 });
             }
             unflushed += chunk.len() as u64;
+            self.disk.take(chunk.len() as u64)?;
             hasher.update(&chunk);
             appender.write(chunk).await?;
             if unflushed >= self.settings.checkpoint_bytes {

@@ -47,11 +47,16 @@ pub(crate) fn boot_id() -> String {
     }
 }
 
+/// Its number on every architecture that Linux has but MIPS.
+const SIGXFSZ: i32 = rustix::process::Signal::XFSZ.as_raw();
+
 /// The signals that mean something to a registry.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    /// Held, so that a file which may not become larger (`ulimit -f`) is an error and not the end.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -64,6 +69,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ))?,
         })
     }
 

@@ -3,6 +3,7 @@
 //! The only place that knows every crate. Each translation from a section of the configuration to
 //! what a crate takes is one function.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -33,8 +34,13 @@ pub(crate) async fn stores(storage: &Storage) -> anyhow::Result<Stores> {
             objects: Store::Memory(MemoryStore::default()),
             metadata: Meta::Memory(MemoryMetadata::new(horizons, clock)),
         }),
-        Driver::Filesystem { root, database } => {
-            let objects = FilesystemStore::open(root)
+        Driver::Filesystem {
+            root,
+            database,
+            reserve,
+        } => {
+            let beside: Vec<&Path> = database.parent().into_iter().collect();
+            let objects = FilesystemStore::open_keeping(root, *reserve, &beside)
                 .with_context(|| format!("cannot use the data directory {}", root.display()))?;
             let any = !objects.list(None, 1).await?.is_empty();
             let metadata = SqliteMetadata::open(database, any, horizons, clock)?;

@@ -87,13 +87,14 @@ fn answer(request: &Request<Incoming>, health: &Health) -> Response<Full<Bytes>>
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    if health.failing() {
+    let (well, report) = health.report();
+    if !well {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    *response.body_mut() = Full::new(Bytes::from(format!("{}\n", health.report())));
+    *response.body_mut() = Full::new(Bytes::from(format!("{report}\n")));
     response
 }
 

@@ -118,11 +118,9 @@ impl Failure {
         failure
     }
 
-    fn storage_full(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut failure = Self::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable)
-            .message("the registry's storage is full; tell its operator and push again later");
-        failure.cause = Some(chain(error));
-        failure
+    fn storage_full() -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable)
+            .message("the registry's storage is full; tell its operator and push again later")
     }
 }
 
@@ -212,8 +210,12 @@ impl From<Error> for Failure {
             Error::NotGranted(_) => Self::new(StatusCode::FORBIDDEN, Code::Denied),
             Error::Body(failure) => failure.into(),
             Error::Storage(StorageError::Full { .. }) | Error::Metadata(MetadataError::Full { .. }) => {
-                Self::storage_full(&error)
+                let mut failure = Self::storage_full();
+                failure.cause = Some(chain(&error));
+                failure
             }
+            // Not one line for each refusal: that the disk is full was logged when it became so.
+            Error::Storage(StorageError::Reserve) => Self::storage_full(),
             Error::Storage(StorageError::TooManyFiles { .. }) => {
                 let mut failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable)
                     .message("the registry is at its limit of open files; try again soon")

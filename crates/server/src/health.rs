@@ -4,16 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use roadstead_registry::Registry;
+use roadstead_registry::{Condition, Registry};
 use serde_json::{Map, Value};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 /// The outcome of the checks. Healthy until one fails.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Health {
     failing: AtomicBool,
     problem: Mutex<Option<Problem>>,
+    /// Whose disk is told of beside the checks.
+    registry: Option<Arc<Registry>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,15 @@ impl Health {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Healthy, and tells how this registry's disk is, checks or no checks.
+    #[must_use]
+    pub fn of(registry: Arc<Registry>) -> Self {
+        Self {
+            registry: Some(registry),
+            ..Self::default()
+        }
     }
 
     /// Looks at the stores every `interval` until `stop`; after `threshold` failures in a row the
@@ -106,11 +117,31 @@ impl Health {
         self.failing.load(Ordering::Acquire)
     }
 
-    /// Failed checks by name, as `/debug/health` shows them.
-    pub(crate) fn report(&self) -> Value {
+    /// What `/debug/health` shows: whether all is well enough, and by name what is not. A full disk
+    /// is a warning, since what is there is served; one that cannot be written to is more, although
+    /// requests are answered as far as they can be.
+    pub(crate) fn report(&self) -> (bool, Value) {
         let problem = *self.problem.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = problem.map(|problem| (problem.check.to_owned(), Value::from(problem.said)));
-        Value::Object(entry.into_iter().collect::<Map<_, _>>())
+        let disk = self.registry.as_ref().map(|registry| registry.disk());
+        let said = disk.and_then(said_of);
+        let mut entries = Map::new();
+        if let Some(problem) = problem {
+            entries.insert(problem.check.to_owned(), Value::from(problem.said));
+        }
+        if let Some(said) = said {
+            entries.insert("disk".to_owned(), Value::from(said));
+        }
+        let usable = !matches!(disk, Some(Condition::ReadOnly | Condition::Failing));
+        (usable && !self.failing(), Value::Object(entries))
+    }
+}
+
+fn said_of(disk: Condition) -> Option<&'static str> {
+    match disk {
+        Condition::Works => None,
+        Condition::Full => Some("full: pushes are refused, reads and deletes go on"),
+        Condition::ReadOnly => Some("read-only: pushes and deletes fail, reads go on"),
+        Condition::Failing => Some("failing: the last write to it did not succeed"),
     }
 }
 
@@ -124,7 +155,9 @@ mod tests {
         let mut failures = 0;
         let mut look = |error: Option<&str>| {
             health.count("store", &mut failures, 3, error.map(ToOwned::to_owned));
-            (health.failing(), health.report().to_string())
+            let (well, report) = health.report();
+            assert_eq!(well, !health.failing());
+            (health.failing(), report.to_string())
         };
         let broken = Some("cannot read /secret/path");
         for error in [None, broken, broken, None, broken, broken] {

@@ -34,6 +34,9 @@ pub enum StorageError {
         #[source]
         source: io::Error,
     },
+    /// What is left of the disk is kept for the metadata database and for deletes. Nothing was tried.
+    #[error("only the reserve of free space is left")]
+    Reserve,
     /// The file system cannot be written to.
     #[error("cannot {action}: the file system is read-only")]
     ReadOnly {

@@ -8,6 +8,7 @@
 //! lie on a disk).
 
 mod append_state;
+mod disk;
 mod error;
 mod filesystem;
 mod key;
@@ -20,6 +21,7 @@ mod store;
 mod contract;
 
 pub use append_state::{AppendState, AppendStateError};
+pub use disk::{Condition, Disk};
 pub use error::StorageError;
 pub use filesystem::{FilesystemStore, ObjectSource, ObjectTarget, Sendable};
 pub use key::Key;

@@ -1,11 +1,13 @@
 //! The store that was configured, chosen once, without a boxed future on the way of a request.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::append_state::AppendState;
+use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::filesystem::{FileAppender, FileReader, FilesystemStore, Sendable};
 use crate::key::Key;
@@ -112,6 +114,17 @@ impl ObjectReader {
         match self {
             Self::Filesystem(reader) => reader.next_unread().await,
             Self::Memory(reader) => reader.next().map(Ok),
+        }
+    }
+}
+
+impl Store {
+    /// The disk that the objects are on.
+    #[must_use]
+    pub fn disk(&self) -> Arc<Disk> {
+        match self {
+            Self::Filesystem(store) => store.disk(),
+            Self::Memory(_) => Arc::new(Disk::boundless()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Error, ErrorCode, ffi};
+use rustix::io::Errno;
 
 use crate::error::MetadataError;
 
@@ -12,11 +13,26 @@ impl From<Error> for MetadataError {
             // The shared index could not grow: there is no room for it.
             return MetadataError::Full(Arc::new(error));
         }
+        if error.sqlite_extended_code() == Some(ffi::SQLITE_IOERR_WRITE) {
+            return of_write(error);
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => MetadataError::Full(Arc::new(error)),
             Some(ErrorCode::ReadOnly) => MetadataError::ReadOnly(Arc::new(error)),
             _ => MetadataError::Sqlite(Arc::new(error)),
         }
+    }
+}
+
+/// SQLite itself tells only ENOSPC from other failed writes. A quota, the largest file that this
+/// process may write, and a file system that has become read-only refuse a write as cleanly: nothing
+/// of it is in the log, and nothing is in doubt. This runs on the thread of the write, whose last
+/// error the system still knows.
+fn of_write(error: Error) -> MetadataError {
+    match Errno::from_io_error(&std::io::Error::last_os_error()) {
+        Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => MetadataError::Full(Arc::new(error)),
+        Some(Errno::ROFS) => MetadataError::ReadOnly(Arc::new(error)),
+        _ => MetadataError::Sqlite(Arc::new(error)),
     }
 }
 

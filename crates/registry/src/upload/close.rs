@@ -1,9 +1,9 @@
 //! The last step of an upload: verified, flushed, visible, in this order; or given up.
 
 use roadstead_failpoint::failpoint;
-use roadstead_metadata::{Finish, FinishUpload, Metadata, Place, UploadId};
+use roadstead_metadata::{Finish, FinishUpload, Metadata, MetadataError, Place, UploadId};
 use roadstead_oci::{Algorithm, Digest, Grant, RepositoryName};
-use roadstead_storage::ObjectStore;
+use roadstead_storage::{ObjectStore, StorageError};
 
 use crate::error::Error;
 use crate::hashing::Hasher;
@@ -15,27 +15,18 @@ impl Registry {
     pub(super) async fn close(
         &self,
         grant: &Grant,
-        session: Session,
+        session: &Session,
         digest: Digest,
         context: Context,
     ) -> Result<(), Error> {
         let told = session.hasher.algorithm() == digest.algorithm();
         if told {
-            self.check_digest(grant, &session, session.hasher.clone().digest(), digest)
-                .await?;
+            check_digest(session.hasher.clone().digest(), digest)?;
         }
         failpoint!("registry::upload::verified");
-        let sealed = match self.store.seal(session.key, &session.state).await {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                // Bytes whose flush failed are lost whatever a later read of them says.
-                self.discard(grant.repository(), session.id).await?;
-                return Err(error.into());
-            }
-        };
+        let sealed = self.store.seal(session.key, &session.state).await?;
         if !told {
-            let actual = self.reread(&session, digest.algorithm()).await?;
-            self.check_digest(grant, &session, actual, digest).await?;
+            check_digest(self.reread(session, digest.algorithm()).await?, digest)?;
         }
         failpoint!("registry::upload::sealed");
         let upload = Some((session.id, session.fence));
@@ -44,18 +35,53 @@ impl Registry {
             .await
     }
 
-    async fn check_digest(
+    /// What becomes of a session whose request ended so: one that nothing can come of any more gives
+    /// its bytes back at once, any other stays for another try. The outcome itself is passed on.
+    pub(super) async fn settle<T>(
         &self,
         grant: &Grant,
         session: &Session,
-        actual: Digest,
-        expected: Digest,
-    ) -> Result<(), Error> {
-        if actual == expected {
-            return Ok(());
+        outcome: Result<T, Error>,
+    ) -> Result<T, Error> {
+        match &outcome {
+            // Whose bytes are wrong is not known; nor is what a flush that failed has kept, whatever
+            // a later one says. And a full disk needs what this upload took of it.
+            Err(
+                Error::DigestMismatch { .. }
+                | Error::Storage(
+                    StorageError::Flush(_)
+                    | StorageError::Full { .. }
+                    | StorageError::Reserve
+                    | StorageError::Damaged { .. }
+                    | StorageError::NotFound { .. },
+                )
+                | Error::Metadata(MetadataError::Full(_)),
+            ) => self.give_up(grant, session).await,
+            Err(Error::Metadata(MetadataError::ReadOnly(_))) => self.disk.note_read_only(),
+            _ => {}
         }
-        self.discard(grant.repository(), session.id).await?;
-        Err(Error::DigestMismatch { expected, actual })
+        outcome
+    }
+
+    /// Ends a session that failed already: what is in the way of that only goes to the log.
+    pub(super) async fn give_up(&self, grant: &Grant, session: &Session) {
+        let mut ended = self.discard(grant.repository(), session.id).await;
+        if let Err(Error::Metadata(MetadataError::Full(_))) = ended {
+            // The bytes make room for the row. No row but the session's names them: whatever was to
+            // make them visible was rolled back, and nobody else writes to the session.
+            ended = match self.store.delete(session.key).await {
+                Ok(()) => self.discard(grant.repository(), session.id).await,
+                Err(error) => Err(error.into()),
+            };
+        }
+        match ended {
+            Ok(()) | Err(Error::UploadUnknown) => {}
+            Err(error) => tracing::warn!(
+                upload.id = %session.id,
+                error = &error as &dyn std::error::Error,
+                "a failed upload could not be ended, it stays until it expires"
+            ),
+        }
     }
 
     /// Hashes the object again, for a closing digest in an algorithm that the session was not told
@@ -114,5 +140,14 @@ impl Registry {
         failpoint!("registry::upload::discarded");
         self.remove_soon(key);
         Ok(())
+    }
+}
+
+/// Refuses content of another digest than the client says.
+pub(super) fn check_digest(actual: Digest, expected: Digest) -> Result<(), Error> {
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(Error::DigestMismatch { expected, actual })
     }
 }

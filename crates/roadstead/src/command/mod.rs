@@ -39,7 +39,7 @@ pub(crate) fn config_path(
 fn place(config: &Path) -> anyhow::Result<Place> {
     let loaded = config::load(Some(config), &variables())?;
     match loaded.settings.storage.driver {
-        Driver::Filesystem { root, database } => Ok(Place { root, database }),
+        Driver::Filesystem { root, database, .. } => Ok(Place { root, database }),
         Driver::InMemory => anyhow::bail!(
             "storage.inmemory keeps everything in the memory of the process that serves: there is \
              nothing to back up, and nowhere to restore to"

@@ -79,7 +79,7 @@ impl Start {
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
         let registry = Arc::new(wire::registry(settings, stores)?);
-        let health = Arc::new(Health::new());
+        let health = Arc::new(Health::of(Arc::clone(&registry)));
         let app = App::new(
             Arc::clone(&registry),
             authoriser,

@@ -70,11 +70,17 @@ impl Settings {
                 });
             });
         });
-        if let Driver::Filesystem { database, .. } = &storage.driver {
+        if let Driver::Filesystem {
+            database, reserve, ..
+        } = &storage.driver
+        {
             yaml.section("metadata", |yaml| {
                 yaml.section("sqlite", |yaml| {
                     yaml.line("path", &Quoted(&database.to_string_lossy()));
                 });
+                if let Some(reserve) = reserve {
+                    yaml.line("reservebytes", reserve);
+                }
             });
         }
     }

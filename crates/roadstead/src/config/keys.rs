@@ -206,6 +206,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     // metadata
     served("metadata.sqlite.path", Kind::Text),
+    served("metadata.reservebytes", Kind::Scalar),
     // http
     served("http.addr", Kind::Text),
     served("http.net", Kind::Text),

@@ -34,6 +34,9 @@ pub(crate) enum Driver {
         root: PathBuf,
         /// The metadata database. Default: `roadstead.db` in the root.
         database: PathBuf,
+        /// `metadata.reservebytes`: free space that pushes leave to the database and to deletes;
+        /// `None` derives it from the size of the disk. Default: derived.
+        reserve: Option<u64>,
     },
     /// This process's memory: everything is gone when it ends.
     InMemory,
@@ -76,6 +79,9 @@ fn driver(root: &Cursor<'_>, storage: &Cursor<'_>) -> Driver {
         .section("sqlite")
         .text("path")
         .map(PathBuf::from);
+    let metadata = root.section("metadata");
+    // Outside of what may be written: there is no such value.
+    let reserve = u64::try_from(metadata.integer("reservebytes", -1, 0..=1 << 50)).ok();
     match (storage.contains("filesystem"), storage.contains("inmemory")) {
         (true, true) => {
             storage.refuse(
@@ -102,7 +108,11 @@ fn driver(root: &Cursor<'_>, storage: &Cursor<'_>) -> Driver {
             let root = storage.section("filesystem").text("rootdirectory");
             let root = PathBuf::from(root.as_deref().unwrap_or(DEFAULT_ROOT));
             let database = database.unwrap_or_else(|| root.join(DATABASE_NAME));
-            Driver::Filesystem { root, database }
+            Driver::Filesystem {
+                root,
+                database,
+                reserve,
+            }
         }
     }
 }

@@ -96,6 +96,7 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
     let tags = wanted_tags(reference, &call)?;
     let content_type = content_type(&call.headers)?;
     let context = call.context();
+    app.registry.room(call.body.content_length().unwrap_or(0))?;
     let held = read(
         call.body,
         app.settings.manifest_bytes_max,

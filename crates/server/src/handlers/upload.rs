@@ -14,6 +14,7 @@ use crate::headers::{CONTENT_DIGEST, UPLOAD_ID, empty, received, value};
 /// POST: mounts a blob, takes a whole one, or starts a session.
 pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answer {
     let grant = call.caller.grant(name, ActionSet::PUSH)?;
+    app.registry.room(call.body.content_length().unwrap_or(0))?;
     if let Some(mount) = call.query.one("mount")? {
         let digest = digest_parameter(mount)?;
         if mounted(app, &grant, &digest, &call).await? {
@@ -95,6 +96,7 @@ async fn append(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
     let grant = call.caller.grant(name, ActionSet::PUSH)?;
     check_content_type(&call.headers)?;
     let declared = declared(&call.headers, &call.body)?;
+    app.registry.room(declared.length.unwrap_or(0))?;
     let status = app
         .registry
         .append_upload(&grant, id, declared, call.body)
@@ -115,6 +117,10 @@ async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
     let digest = digest_parameter(digest)?;
     let declared = declared(&call.headers, &call.body)?;
     let context = call.context();
+    // What is all there already can be closed: it takes no more than a row.
+    if declared.length != Some(0) {
+        app.registry.room(declared.length.unwrap_or(0))?;
+    }
     app.registry
         .finish_upload(&grant, id, declared, call.body, digest, context)
         .await?;

@@ -109,7 +109,9 @@ impl FileAppender {
         let (inner, key, claim) = (self.store.0.clone(), self.key, self.claim.clone());
         let flush = move || {
             let _claim = claim;
-            inner.flush(key, &file).map(|()| file)
+            let flushed = inner.flush(key, &file);
+            flushed.inspect_err(|error| inner.disk.note(error))?;
+            Ok(file)
         };
         let flushed = spawn(flush).await;
         self.file = Writing::Idle(flushed?);
@@ -138,7 +140,11 @@ impl FileAppender {
             Writing::Broken => Err(StorageError::Broken { key: self.key }),
             Writing::Busy(task) => {
                 let written = task.await.map_err(|_| StorageError::CutOff)?;
-                written.map_err(|error| StorageError::system("write an object", error))
+                written.map_err(|error| {
+                    let error = StorageError::system("write an object", error);
+                    self.store.0.disk.note(&error);
+                    error
+                })
             }
         }
     }

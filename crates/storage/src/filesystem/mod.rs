@@ -26,6 +26,7 @@ use rustix::fs::{AtFlags, OFlags};
 use rustix::io::Errno;
 
 use crate::append_state::AppendState;
+use crate::disk::Disk;
 use crate::error::{PLANTED, StorageError};
 use crate::key::{Key, shard_name};
 use crate::object_store::ObjectStore;
@@ -52,6 +53,7 @@ struct Inner {
     _objects: File,
     writers: Writers,
     opened: OpenedFiles,
+    disk: Arc<Disk>,
     /// Something stood in an object's place that this program did not put there.
     tampered: AtomicBool,
 }
@@ -64,15 +66,35 @@ impl FilesystemStore {
     /// [`StorageError::InUse`], [`StorageError::OpenToAll`], [`StorageError::NotADirectory`],
     /// [`StorageError::OldKernel`], [`StorageError::Directory`].
     pub fn open(root: &Path) -> Result<Self, StorageError> {
+        Self::open_keeping(root, Some(0), &[])
+    }
+
+    /// As [`FilesystemStore::open`], and keeps `reserve` bytes free on the file systems of the root
+    /// and of the directories `beside` it (see [`Disk::watch`]).
+    ///
+    /// # Errors
+    /// As [`FilesystemStore::open`].
+    pub fn open_keeping(
+        root: &Path,
+        reserve: Option<u64>,
+        beside: &[&Path],
+    ) -> Result<Self, StorageError> {
         let installed = install::open(root)?;
+        let watched: Vec<&Path> = [root].iter().chain(beside).copied().collect();
+        let disk = Disk::watch(&watched, reserve)?;
         Ok(Self(Arc::new(Inner {
             root: root.to_owned(),
             directory: installed.directory,
             _objects: installed.objects,
             writers: Writers::default(),
             opened: OpenedFiles::of(open_files()),
+            disk: Arc::new(disk),
             tampered: AtomicBool::new(false),
         })))
+    }
+
+    pub(crate) fn disk(&self) -> Arc<Disk> {
+        Arc::clone(&self.0.disk)
     }
 
     /// Runs what may wait for a disk away from the threads that serve.
@@ -81,7 +103,7 @@ impl FilesystemStore {
         work: impl FnOnce(&Inner) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let inner = Arc::clone(&self.0);
-        spawn(move || work(&inner)).await
+        spawn(move || work(&inner).inspect_err(|error| inner.disk.note(error))).await
     }
 }
 
@@ -177,6 +199,7 @@ impl Inner {
         failpoint!("storage::flush::bytes", StorageError::flush);
         self.folder(key)?.sync_all().map_err(StorageError::flush)?;
         failpoint!("storage::flush::name");
+        self.disk.note_written();
         Ok(())
     }
 

@@ -40,7 +40,7 @@ fn the_built_in_configuration_serves_this_machine_only() {
     let settings = loaded.settings;
     assert_eq!(settings.http.listen.to_string(), "127.0.0.1:5000");
     assert!(settings.storage.delete);
-    let Driver::Filesystem { root, database } = settings.storage.driver else {
+    let Driver::Filesystem { root, database, .. } = settings.storage.driver else {
         panic!()
     };
     assert_eq!(root, Path::new("./roadstead-data"));
