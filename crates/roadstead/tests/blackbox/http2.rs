@@ -326,7 +326,7 @@ fn rapid_reset_is_cut_off() {
     check_bounded(&registry, || {
         let mut frames = Frames::connect(registry.address(), &[]);
         let block = request("GET", "/v2/_catalog");
-        for batch in 0..200 {
+        for batch in 0..1_000 {
             let mut bytes = Vec::new();
             for index in batch * 100..(batch + 1) * 100 {
                 bytes.extend(frame(

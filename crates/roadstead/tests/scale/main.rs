@@ -1,0 +1,209 @@
+//! Cases with thousands of clients, each against a real binary of its own. They run one after
+//! another, so that they do not measure each other: that takes a minute or two.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test reports a broken expectation by panicking"
+)]
+
+#[allow(dead_code, unused_imports, reason = "shared with the black-box tests")]
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::{Value, json};
+
+use harness::{Registry, Wire, certificate, noise, over_tls, until};
+
+/// The longest that one of these steps may take on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// One at a time, with files for all clients of both sides: the binary inherits the limit.
+fn alone(clients: u64) -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let limit = getrlimit(Resource::Nofile);
+    let needed = clients + 500;
+    let most = limit.maximum.unwrap_or(u64::MAX);
+    assert!(most >= needed, "ulimit -Hn is {most}, {needed} are needed");
+    let raised = Rlimit {
+        current: Some(limit.current.unwrap_or(most).max(needed)),
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    one
+}
+
+fn limited(limits: Value) -> Registry {
+    Registry::configured(json!({ "http": { "limits": limits } }))
+}
+
+/// Other clients push and pull meanwhile, and each small request is answered at once.
+fn others_are_served(registry: &Registry) {
+    let bytes = noise("meanwhile", 50_000);
+    let digest = registry.push_blob("meanwhile", &bytes);
+    assert_eq!(registry.pull_blob("meanwhile", &digest), bytes);
+    let slowest = (0..20)
+        .map(|_| {
+            let begin = Instant::now();
+            registry.get("/v2/").send().expect(200);
+            begin.elapsed()
+        })
+        .max();
+    assert!(slowest < Some(Duration::from_secs(5)), "{slowest:?}");
+}
+
+/// Sends `part` on every connection again and again until the registry has let go of all.
+fn dribble(registry: &Registry, idle: usize, mut wires: Vec<Wire>, part: &str) {
+    others_are_served(registry);
+    let mut pause = Instant::now();
+    until("the slow clients are let go", LONG, || {
+        if pause.elapsed() > Duration::from_millis(300) {
+            for wire in &mut wires {
+                // Some are closed already.
+                wire.try_write(part);
+            }
+            pause = Instant::now();
+        }
+        (registry.sockets() <= idle).then_some(())
+    });
+    for wire in &mut wires {
+        let reply = wire.read_all(LONG);
+        let text = reply.text();
+        let timed_out = text.is_empty() || text.starts_with("HTTP/1.1 408 ");
+        assert!(reply.closed && timed_out, "{text}");
+    }
+    others_are_served(registry);
+    assert!(registry.peak_memory_bytes() < 256 << 20);
+}
+
+/// Case 93; R26.
+#[test]
+fn two_thousand_slow_heads_are_cut_off_while_others_are_served() {
+    let _alone = alone(2_000);
+    let registry = limited(json!({ "headertimeout": "3s", "maxconnections": 2_500 }));
+    let idle = registry.sockets();
+    let open = |_| {
+        let mut wire = Wire::connect(registry.address());
+        wire.write("GET /v2/ HTTP/1.1\r\nX-Slow: ");
+        wire
+    };
+    let wires = (0..2_000).map(open).collect();
+    dribble(&registry, idle, wires, "x");
+}
+
+/// Case 93; R26.
+#[test]
+fn two_thousand_slow_bodies_are_cut_off_while_others_are_served() {
+    let _alone = alone(2_000);
+    let registry = limited(json!({ "progresswindow": "3s", "minimumrate": 1024,
+        "maxconnections": 2_500 }));
+    let idle = registry.sockets();
+    let open = |n| {
+        let session = registry.session(&format!("slow{}", n % 50));
+        let mut wire = Wire::connect(registry.address());
+        wire.write(format!(
+            "PATCH {session} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx"
+        ));
+        wire
+    };
+    let wires = (0..2_000).map(open).collect();
+    dribble(&registry, idle, wires, "x");
+}
+
+/// Case 93; R26. Fewer, since the system holds megabytes for each of them.
+#[test]
+fn three_hundred_slow_readers_are_let_go_while_others_are_served() {
+    let _alone = alone(300);
+    let registry = limited(json!({ "progresswindow": "3s", "minimumrate": 1024 }));
+    let idle = registry.sockets();
+    let bytes = noise("slow read", 16 << 20);
+    let digest = registry.push_blob("app", &bytes);
+    let open = |_| {
+        let mut wire = Wire::connect(registry.address());
+        wire.write(format!(
+            "GET /v2/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n"
+        ));
+        wire
+    };
+    let readers: Vec<Wire> = (0..300).map(open).collect();
+    others_are_served(&registry);
+    until("the slow readers are let go", LONG, || {
+        (registry.sockets() <= idle).then_some(())
+    });
+    assert!(registry.peak_memory_bytes() < 512 << 20);
+    drop(readers);
+    assert_eq!(registry.pull_blob("app", &digest), bytes);
+}
+
+/// Case 94: those beyond the cap wait, the others' handshakes run out, and accepting goes on.
+#[test]
+fn five_thousand_idle_handshakes_are_capped_and_accepting_goes_on() {
+    const CAP: usize = 2_000;
+    let _alone = alone(5_000);
+    let [certificate, key] = certificate();
+    let registry = Registry::configured(json!({ "http": {
+        "tls": { "certificate": certificate, "key": key },
+        "limits": { "tlshandshaketimeout": "3s", "maxconnections": CAP } } }));
+    let idle = registry.sockets();
+    let mut silent: Vec<Wire> = (0..5_000)
+        .map(|_| Wire::connect(registry.address()))
+        .collect();
+    let begin = Instant::now();
+    let request = b"GET /v2/ HTTP/1.1\r\nHost: registry.test\r\nConnection: close\r\n\r\n";
+    thread::scope(|scope| {
+        // Behind five thousand others.
+        let served = scope.spawn(|| over_tls(registry.address(), request).unwrap());
+        until("all handshakes run out", LONG, || {
+            let open = registry.sockets() - idle;
+            assert!(open <= CAP, "{open} connections are open");
+            (open == 0 && begin.elapsed() > Duration::from_secs(3)).then_some(())
+        });
+        assert!(served.join().unwrap().starts_with(b"HTTP/1.1 200 OK\r\n"));
+    });
+    for wire in &mut silent {
+        assert!(wire.read_all(LONG).closed);
+    }
+    let answer = over_tls(registry.address(), request).unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    assert!(registry.peak_memory_bytes() < 256 << 20);
+}
+
+/// Case 34: all that was abandoned is reclaimed, and its principal may begin anew.
+#[test]
+fn ten_thousand_abandoned_sessions_are_reclaimed() {
+    let _alone = alone(100);
+    let registry = Registry::configured(json!({ "storage": { "maintenance": { "uploadpurging":
+        { "enabled": true, "age": "5s", "interval": "1s", "dryrun": false } } } }));
+    let begin = "POST /v2/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    let sessions: Vec<String> = thread::scope(|scope| {
+        let open = || {
+            let mut wire = Wire::connect(registry.address());
+            let mut last = String::new();
+            for n in 0..500 {
+                wire.write(begin);
+                last = wire.answer("POST").expect(202).need("location").to_owned();
+                if n % 10 == 0 {
+                    wire.write(format!(
+                        "PATCH {last} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nbytes"
+                    ));
+                    wire.answer("PATCH").expect(202);
+                }
+            }
+            last
+        };
+        let workers: Vec<_> = (0..20).map(|_| scope.spawn(open)).collect();
+        workers.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    until("the sessions and their bytes are gone", LONG, || {
+        let open = |session: &String| registry.get(session).send().status != 404;
+        let left = registry.objects().len() + sessions.iter().filter(|it| open(it)).count();
+        (left == 0).then_some(())
+    });
+    others_are_served(&registry);
+    registry.session("app");
+}
