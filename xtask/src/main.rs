@@ -11,6 +11,7 @@ mod deny;
 mod e2e;
 mod http;
 mod image;
+mod power_loss;
 mod registry;
 mod report;
 mod test;
@@ -54,6 +55,11 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
     },
+    /// Cut the power at many moments, and see that everything acknowledged is there
+    PowerLoss(power_loss::Options),
+    /// The part of it that needs a mount namespace of its own
+    #[command(hide = true)]
+    PowerLossApart(power_loss::Options),
 }
 
 fn main() -> ExitCode {
@@ -69,5 +75,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Tidy => report.step("tidy", |_| tidy::run(&test::root())),
         Command::E2e { scenarios, binary } => e2e::run(report, &scenarios, binary),
         Command::Conformance { binary } => conformance::run(report, binary),
+        Command::PowerLoss(options) => power_loss::run(report, &options),
+        Command::PowerLossApart(options) => power_loss::run_apart(&options),
     }
 }

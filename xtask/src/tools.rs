@@ -31,7 +31,7 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// The container clients that Debian has, and what makes certificates.
+/// The container clients that Debian has, what makes certificates, and what makes disks.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -57,6 +57,26 @@ pub(crate) const PACKAGED: &[Packaged] = &[
         program: "openssl",
         package: "openssl",
         needs_root: false,
+    },
+    Packaged {
+        program: "qemu-storage-daemon",
+        package: "qemu-system-common",
+        needs_root: true,
+    },
+    Packaged {
+        program: "fusermount3",
+        package: "fuse3",
+        needs_root: true,
+    },
+    Packaged {
+        program: "mkfs.ext4",
+        package: "e2fsprogs",
+        needs_root: true,
+    },
+    Packaged {
+        program: "mkfs.xfs",
+        package: "xfsprogs",
+        needs_root: true,
     },
 ];
 
