@@ -67,9 +67,14 @@ pub(crate) fn exchange(
         head.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
-    stream.write_all(body.unwrap_or_default())?;
+    // A server may answer and close before it has read everything: the answer counts.
+    let sent = stream.write_all(body.unwrap_or_default());
     let mut bytes = Vec::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes)?;
+    let read = stream.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes);
+    if bytes.is_empty() {
+        sent?;
+    }
+    read?;
     parse(&bytes).with_context(|| format!("{method} {path}"))
 }
 

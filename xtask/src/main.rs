@@ -64,6 +64,16 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::PowerLossApart(options) = &arguments.command {
+        // Part of another run, whose report it is.
+        return match power_loss::run_apart(options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("    {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut report = Report::new();
     let outcome = run(arguments.command, &mut report);
     report.close(outcome)

@@ -50,12 +50,13 @@ impl Registry {
         Self::launch(binary, directory, root, extra, overrides)
     }
 
-    /// The same with storage in another directory, which outlives it.
+    /// The same with storage in another directory, which outlives it, and no log of requests.
     ///
     /// # Errors
     /// Those of [`Registry::start`].
-    pub(crate) fn start_on(binary: &Path, root: &Path, extra: &str) -> Result<Self> {
-        Self::launch(binary, tempfile::tempdir()?, root.to_owned(), extra, &[])
+    pub(crate) fn start_on(binary: &Path, root: &Path) -> Result<Self> {
+        let quiet = ("REGISTRY_LOG_ACCESSLOG_DISABLED", PathBuf::from("true"));
+        Self::launch(binary, tempfile::tempdir()?, root.to_owned(), "", &[quiet])
     }
 
     fn launch(

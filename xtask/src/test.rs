@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::Report;
-use crate::{command, conformance, deny, e2e, tidy};
+use crate::{command, conformance, deny, e2e, power_loss, tidy};
 
 /// Runs every step; stops at the first that fails.
 ///
@@ -32,6 +32,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     report.step("tests", |_| {
         command::show(cargo().args(["test", "--workspace"]))
     })?;
+    power_loss::run(report, &power_loss::Options::short())?;
     e2e::run(report, &[], None)?;
     conformance::run(report, None)
 }

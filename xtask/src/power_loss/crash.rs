@@ -26,8 +26,8 @@ pub(super) enum Flushes {
 }
 
 /// Flushes that a lying disk forgets.
-const FORGOTTEN: usize = 24;
-const COPY_BYTES: usize = 1 << 20;
+const FORGOTTEN: usize = 40;
+const COPY_BYTES: usize = 64 << 10;
 
 /// A crash: how many entries had been logged, and the seed of what was kept of the unflushed ones.
 #[derive(Debug, Clone)]
@@ -52,16 +52,25 @@ pub(super) enum Kept {
 
 /// Chooses crashes, in the order of their positions. Half of them are anywhere in the log, half
 /// right behind an answer: there most is owed and least has had time to reach the disk by chance.
-pub(super) fn plan(seed: u64, states: u32, history: &History, entries: u64) -> Vec<Crash> {
+/// A lying disk is looked at only there, and never after it kept everything by good luck.
+pub(super) fn plan(
+    seed: u64,
+    states: u32,
+    flushes: Flushes,
+    history: &History,
+    entries: u64,
+) -> Vec<Crash> {
+    let lied = flushes == Flushes::Lied;
     let mut random = Random::of(seed, "plan");
     let mut crashes: Vec<Crash> = (0..states)
         .map(|number| {
             let position = match random.one_of(&history.operations) {
-                Some(operation) if number % 2 == 0 => operation.after + random.below(3),
+                Some(operation) if lied || number % 2 == 0 => operation.after + random.below(3),
                 _ => random.below(entries + 1),
             };
             let kept = match random.below(10) {
                 0 | 1 => Kept::Nothing,
+                _ if lied => Kept::Some(random.below(50)),
                 2 | 3 => Kept::Everything,
                 4 => Kept::Torn,
                 5 | 6 => Kept::Reordered,
@@ -170,8 +179,8 @@ impl Disk {
     }
 }
 
-/// Copies a sparse file, its holes as holes.
-fn copy(from: &File, to: &Path) -> Result<File> {
+/// Copies a sparse file; its holes, and what is zero all the same, are holes of the copy.
+pub(super) fn copy(from: &File, to: &Path) -> Result<File> {
     let target: PathBuf = to.to_owned();
     if target.exists() {
         // A new file, since holes of the copy must be zero.
@@ -184,6 +193,7 @@ fn copy(from: &File, to: &Path) -> Result<File> {
         .open(&target)?;
     copy.set_len(from.metadata()?.len())?;
     let mut buffer = vec![0; COPY_BYTES];
+    let zeros = vec![0; COPY_BYTES];
     let mut end = 0;
     loop {
         let mut at = match rustix::fs::seek(from, SeekFrom::Data(end)) {
@@ -195,7 +205,9 @@ fn copy(from: &File, to: &Path) -> Result<File> {
         while at < end {
             let length = usize::try_from(end - at)?.min(buffer.len());
             from.read_exact_at(&mut buffer[..length], at)?;
-            copy.write_all_at(&buffer[..length], at)?;
+            if buffer[..length] != zeros[..length] {
+                copy.write_all_at(&buffer[..length], at)?;
+            }
             at += length as u64;
         }
     }

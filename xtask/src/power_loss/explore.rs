@@ -97,7 +97,7 @@ impl Explorer<'_> {
         let durable = self.folder.join("durable.img");
         let mut disk = Disk::new(&self.recording.base(), log, self.seed, flushes, &durable)?;
         let image = self.folder.join("crashed.img");
-        for crash in crash::plan(self.seed, states, history, self.recording.entries) {
+        for crash in crash::plan(self.seed, states, flushes, history, self.recording.entries) {
             if only.is_some_and(|only| only != crash.number) {
                 continue;
             }
@@ -125,7 +125,7 @@ impl Explorer<'_> {
     fn look_at(&self, data: &Path, crash: &Crash) -> Result<Vec<String>> {
         let unclean =
             std::fs::metadata(data.join("roadstead.db-wal")).is_ok_and(|log| log.len() > 0);
-        let registry = Registry::start_on(self.binary, data, "")
+        let registry = Registry::start_on(self.binary, data)
             .context("the registry does not start after the crash")?;
         let mut violations = Check::new(self.expected, registry.address(), crash.position)
             .run()

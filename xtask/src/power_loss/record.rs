@@ -1,10 +1,12 @@
 //! The recording: a disk, everything that was written to it, and what clients did meanwhile.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::crash;
 use super::disk::{FileSystem, LoggedDisk, Mounted};
 use super::history::History;
 use super::recorder::Recorder;
@@ -50,7 +52,7 @@ impl Recording {
     pub(super) fn keep(&self, to: &Path) -> Result<()> {
         std::fs::create_dir_all(to)?;
         for name in ["base.img", "writes.log", "history.json"] {
-            std::fs::copy(self.folder.join(name), to.join(name))?;
+            crash::copy(&File::open(self.folder.join(name))?, &to.join(name))?;
         }
         Ok(())
     }
@@ -81,7 +83,7 @@ impl Recording {
         let (base, log) = (folder.join("base.img"), folder.join("writes.log"));
         let live = folder.join("live.img");
         kind.make(&live)?;
-        std::fs::copy(&live, &base)?;
+        crash::copy(&File::open(&live)?, &base)?;
         let disk = LoggedDisk::start(&tools.storage_daemon, &live, &log, folder)?;
         let mounted = Mounted::new(kind, disk.path(), &folder.join("mounted"))?;
         let played = play(
@@ -114,7 +116,7 @@ pub(super) struct Programs {
 }
 
 fn play(data: &Path, binary: &Path, log: WriteLog, seed: u64) -> Result<(History, u64)> {
-    let start = || Registry::start_on(binary, data, "");
+    let start = || Registry::start_on(binary, data);
     let mut registry = start()?;
     let recorder = Recorder::new(registry.address(), log);
     let mut workers: Vec<Worker<'_>> = (0..WORKERS)
