@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest answer that is read: manifests and lists only.
-const MAX_ANSWER_BYTES: u64 = 8 << 20;
+/// Largest answer that is read: the largest blobs that are looked at here, and their headers.
+const MAX_ANSWER_BYTES: u64 = 128 << 20;
 
 /// Every type of manifest by name: some registries do not take a star for all of them.
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
@@ -41,15 +41,40 @@ impl Answer {
 /// # Errors
 /// Where the connection fails or what comes back is not HTTP.
 pub(crate) fn request(address: SocketAddr, method: &str, path: &str) -> Result<Answer> {
+    exchange(address, method, path, &[], None)
+}
+
+/// Sends one request with these headers, and with a body if there is one.
+///
+/// # Errors
+/// Where the connection fails or what comes back is not HTTP.
+pub(crate) fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&[u8]>,
+) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)
         .with_context(|| format!("cannot connect to {address}"))?;
+    stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {ACCEPTED}\r\n\r\n"
-    )?;
+    let mut head = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {ACCEPTED}\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if let Some(body) = body {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    // A server may answer and close before it has read everything: the answer counts.
+    let sent = stream.write_all(body.unwrap_or_default());
     let mut bytes = Vec::new();
-    stream.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes)?;
+    let read = stream.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes);
+    if bytes.is_empty() {
+        sent?;
+    }
+    read?;
     parse(&bytes).with_context(|| format!("{method} {path}"))
 }
 

@@ -13,6 +13,7 @@ mod e2e;
 mod http;
 mod image;
 mod kill;
+mod power_loss;
 mod registry;
 mod report;
 mod test;
@@ -76,10 +77,25 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
     },
+    /// Cut the power at many moments, and see that everything acknowledged is there
+    PowerLoss(power_loss::Options),
+    /// The part of it that needs a mount namespace of its own
+    #[command(hide = true)]
+    PowerLossApart(power_loss::Options),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::PowerLossApart(options) = &arguments.command {
+        // Part of another run, whose report it is.
+        return match power_loss::run_apart(options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("    {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut report = Report::new();
     let outcome = run(arguments.command, &mut report);
     report.close(outcome)
@@ -93,5 +109,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
         Command::Bench { arguments } => bench::run(report, &arguments),
         Command::Kill { cycles, seed } => kill::run(report, cycles, seed),
         Command::Conformance { binary } => conformance::run(report, binary),
+        Command::PowerLoss(options) => power_loss::run(report, &options),
+        Command::PowerLossApart(options) => power_loss::run_apart(&options),
     }
 }

@@ -35,6 +35,7 @@ pub(crate) struct Registry {
     child: Child,
     address: SocketAddr,
     directory: TempDir,
+    root: PathBuf,
 }
 
 impl Registry {
@@ -45,9 +46,28 @@ impl Registry {
     /// Where it does not answer within 30 s; the error carries its log.
     pub(crate) fn start(binary: &Path, extra: &str, overrides: &[(&str, PathBuf)]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
+        let root = directory.path().join("data");
+        Self::launch(binary, directory, root, extra, overrides)
+    }
+
+    /// The same with storage in another directory, which outlives it, and no log of requests.
+    ///
+    /// # Errors
+    /// Those of [`Registry::start`].
+    pub(crate) fn start_on(binary: &Path, root: &Path) -> Result<Self> {
+        let quiet = ("REGISTRY_LOG_ACCESSLOG_DISABLED", PathBuf::from("true"));
+        Self::launch(binary, tempfile::tempdir()?, root.to_owned(), "", &[quiet])
+    }
+
+    fn launch(
+        binary: &Path,
+        directory: TempDir,
+        root: PathBuf,
+        extra: &str,
+        overrides: &[(&str, PathBuf)],
+    ) -> Result<Self> {
         let address = free_address()?;
         let config = directory.path().join("config.yml");
-        let root = directory.path().join("data");
         std::fs::write(
             &config,
             format!(
@@ -70,6 +90,7 @@ impl Registry {
             child,
             address,
             directory,
+            root,
         };
         registry.wait_until_it_answers()?;
         Ok(registry)
@@ -82,7 +103,7 @@ impl Registry {
 
     /// The root directory of its storage.
     pub(crate) fn data(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.root.clone()
     }
 
     /// Memory of its own (not pages of files), in bytes; `None` where the kernel does not say.
@@ -98,6 +119,11 @@ impl Registry {
     /// Everything that it logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// Kills it, as the loss of power would.
+    pub(crate) fn kill(mut self) {
+        stop_by_force(&mut self.child);
     }
 
     /// Ends it with SIGTERM.

@@ -1,7 +1,8 @@
 //! What a run says: one line before each step, one after it with its time, and a summary.
 //!
 //! A step that cannot run here is *skipped*, with its reason; where the environment says `CI=true`
-//! a skip is a failure, so that CI can never go green on less than everything.
+//! a skip is a failure, so that CI can never go green on less than everything. Only what the
+//! machine itself lacks may be left out there too.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -64,6 +65,13 @@ impl Report {
         Ok(())
     }
 
+    /// Notes that this machine has not what a step needs and nobody can install, such as a kernel's
+    /// file system. That is no failure anywhere: CI would have to run on another machine.
+    pub(crate) fn lack(&mut self, what: &str, reason: &str) {
+        println!("    skipped {what}: this machine cannot: {reason}");
+        self.skipped.push(format!("{what}: {reason}"));
+    }
+
     /// Prints the closing lines and turns the outcome into the exit code of the process.
     pub(crate) fn close(self, outcome: Result<()>) -> ExitCode {
         println!();
@@ -99,6 +107,13 @@ mod tests {
     fn a_skip_is_a_failure_under_ci_only() {
         assert!(Report::with_ci(false).skip("docker", "not root").is_ok());
         assert!(Report::with_ci(true).skip("docker", "not root").is_err());
+    }
+
+    #[test]
+    fn what_the_machine_lacks_is_no_failure_but_is_told() {
+        let mut report = Report::with_ci(true);
+        report.lack("power loss", "no loop devices");
+        assert_eq!(report.skipped, ["power loss: no loop devices"]);
     }
 
     #[test]

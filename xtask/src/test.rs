@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::report::Report;
 use crate::tools::Tools;
-use crate::{command, conformance, deny, e2e, kill, tidy};
+use crate::{command, conformance, deny, e2e, kill, power_loss, tidy};
 
 /// Runs every step; stops at the first that fails.
 ///
@@ -45,6 +45,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
         command::show(cargo().args(words.split(' ')))
     })?;
     kill::run(report, kill::SHORT, 1)?;
+    power_loss::run(report, &power_loss::Options::short())?;
     e2e::run(report, &[], None)?;
     conformance::run(report, None)
 }

@@ -31,8 +31,8 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// What Debian has: container clients, what sets clocks and makes certificates, a server to measure
-/// beside.
+/// What Debian has: container clients, what sets clocks and makes certificates and disks, a server to
+/// measure beside.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -68,6 +68,26 @@ pub(crate) const PACKAGED: &[Packaged] = &[
         program: "openssl",
         package: "openssl",
         needs_root: false,
+    },
+    Packaged {
+        program: "qemu-storage-daemon",
+        package: "qemu-system-common",
+        needs_root: true,
+    },
+    Packaged {
+        program: "fusermount3",
+        package: "fuse3",
+        needs_root: true,
+    },
+    Packaged {
+        program: "mkfs.ext4",
+        package: "e2fsprogs",
+        needs_root: true,
+    },
+    Packaged {
+        program: "mkfs.xfs",
+        package: "xfsprogs",
+        needs_root: true,
     },
 ];
 
