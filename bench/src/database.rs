@@ -143,15 +143,12 @@ mod tests {
 
         let one = repository(9).unwrap();
         add_tags(&database, &one, TAGS_AT_A_TIME + 5).await.unwrap();
-        let last = tag(TAGS_AT_A_TIME + 2).unwrap();
-        let page = database
-            .tags(&one, Some(last.as_str()), 10)
-            .await
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            page.items,
-            [3, 4].map(|more| tag(TAGS_AT_A_TIME + more).unwrap())
-        );
+        // The tags around the end of the first transaction.
+        let before = tag(TAGS_AT_A_TIME - 2).unwrap();
+        let page = database.tags(&one, Some(before.as_str()), 10).await;
+        let expected: Vec<Tag> = (TAGS_AT_A_TIME - 1..TAGS_AT_A_TIME + 5)
+            .map(|number| tag(number).unwrap())
+            .collect();
+        assert_eq!(page.unwrap().unwrap().items, expected);
     }
 }

@@ -29,6 +29,9 @@ const IDLE_CONNECTIONS: usize = 10_000;
 const BATCH: usize = 100;
 /// Bytes that a slow reader takes at a time.
 const SIP_BYTES: usize = 16 << 10;
+/// What the kernel keeps for a slow reader: with as much as for a fast one, a thousand of them fill
+/// the memory that it has for all connections, and then it drops packets.
+const SLOW_BYTES: u32 = 128 << 10;
 /// Files that this program needs beside its connections.
 const OTHER_FILES: u64 = 100;
 
@@ -169,7 +172,7 @@ struct Pull {
 
 impl Pull {
     async fn begin(peer: &Peer, blob: &Blob) -> Result<Self> {
-        let mut stream = peer.target.connect().await?;
+        let mut stream = peer.target.connect_with(SLOW_BYTES).await?;
         let request = format!(
             "GET /v2/{REPOSITORY}/blobs/{} HTTP/1.1\r\nHost: {}\r\n\r\n",
             blob.digest, peer.target.address

@@ -99,8 +99,16 @@ impl Target {
     /// # Errors
     /// Where nobody listens or the handshake fails.
     pub(crate) async fn connect(&self) -> Result<Stream> {
+        self.connect_with(RECEIVE_BYTES).await
+    }
+
+    /// The same with another room for what was received and not yet read.
+    ///
+    /// # Errors
+    /// Those of [`Target::connect`].
+    pub(crate) async fn connect_with(&self, receive_bytes: u32) -> Result<Stream> {
         let socket = TcpSocket::new_v4()?;
-        socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+        socket.set_recv_buffer_size(receive_bytes)?;
         let plain = socket
             .connect(self.address)
             .await
