@@ -146,9 +146,11 @@ fn idle_uploads_end_by_the_wall_clock_and_not_by_a_day_of_it() {
     for jump in [format!("+{DAY}"), format!("-{DAY}"), "+0".to_owned()] {
         clock.set(&format!("-{TEN_YEARS}"));
         let early = registry.session("app");
+        // A start of its own, so that its log is of this jump alone; and the end of the one before
+        // comes first, or it would be that one which sees the jump.
+        assert!(registry.terminate().success());
         clock.set(&jump);
-        // A start of its own, so that its log is of this jump alone.
-        registry = registry.restart();
+        registry = registry.builder().start();
         registry.wait_for_log("expired upload sessions removed");
         registry
             .get(&early)
@@ -162,8 +164,9 @@ fn idle_uploads_end_by_the_wall_clock_and_not_by_a_day_of_it() {
     }
     let image = Image::new("content");
     registry.push_image("app", "tag", &image);
+    assert!(registry.terminate().success());
     clock.set(&format!("+{TEN_YEARS}"));
-    registry = registry.restart();
+    registry = registry.builder().start();
     registry.wait_for_log("expired upload sessions removed");
     registry
         .get(&kept)
