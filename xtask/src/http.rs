@@ -71,11 +71,12 @@ pub(crate) fn exchange(
     let sent = stream.write_all(body.unwrap_or_default());
     let mut bytes = Vec::new();
     let read = stream.take(MAX_ANSWER_BYTES).read_to_end(&mut bytes);
+    let what = || format!("{method} {path}");
     if bytes.is_empty() {
-        sent?;
+        sent.with_context(what)?;
     }
-    read?;
-    parse(&bytes).with_context(|| format!("{method} {path}"))
+    read.with_context(what)?;
+    parse(&bytes).with_context(what)
 }
 
 fn parse(bytes: &[u8]) -> Result<Answer> {

@@ -56,14 +56,19 @@ impl Explorer<'_> {
             }
             let image = self.keep(crash, disk)?;
             let text = format!(
-                "{name}, --seed {} state {} (after {} of {} entries, {:?}), kept in {}:\n      {}",
+                "{name}, seed {} state {} (after {} of {} entries, {:?}), kept in {}:\n      {}\n      \
+                 again: cargo xtask power-loss --filesystem {name} --recording {} --seed {} --states \
+                 {states} --state {}",
                 self.seed,
                 crash.number,
                 crash.position,
                 self.recording.entries,
                 crash.kept,
                 image.display(),
-                violations.join("\n      ")
+                violations.join("\n      "),
+                self.kept.display(),
+                self.seed,
+                crash.number
             );
             println!("    VIOLATION {text}");
             findings.violations.push(text);

@@ -143,7 +143,7 @@ impl Recorder {
     /// Sends the next bytes of an upload, which has `end` bytes then.
     pub(super) fn append(&self, upload: usize, bytes: &[u8], end: usize) -> Result<()> {
         let path = self.sending(upload, end)?.location;
-        let range = format!("{}-{}", end - bytes.len(), end - 1);
+        let range = format!("{}-{}", end - bytes.len(), end.saturating_sub(1));
         let headers = [
             ("Content-Type", "application/octet-stream"),
             ("Content-Range", range.as_str()),

@@ -64,7 +64,7 @@ impl Worker<'_> {
         }
         let number = self.recorder.begin(repository, &digest)?;
         let mut sent = 0;
-        if way == 2 {
+        if way == 2 && bytes.len() > 1 {
             sent = bytes.len() / 2;
             self.recorder.append(number, &bytes[..sent], sent)?;
         }
