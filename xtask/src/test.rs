@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::report::Report;
-use crate::{command, conformance, deny, e2e, tidy};
+use crate::{command, conformance, deny, e2e, faults, tidy};
 
 /// Runs every step; stops at the first that fails.
 ///
@@ -29,6 +29,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     })?;
     report.step("tidy", |_| tidy::run(&root()))?;
     report.step("dependencies", deny::run)?;
+    faults::provide(report)?;
     report.step("tests", |_| {
         command::show(cargo().args(["test", "--workspace"]))
     })?;

@@ -31,7 +31,7 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// The container clients that Debian has, and what makes certificates.
+/// The container clients that Debian has, what makes certificates, and what traces.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -56,6 +56,11 @@ pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "openssl",
         package: "openssl",
+        needs_root: false,
+    },
+    Packaged {
+        program: "strace",
+        package: "strace",
         needs_root: false,
     },
 ];
