@@ -10,6 +10,7 @@ mod command;
 mod conformance;
 mod deny;
 mod e2e;
+mod faults;
 mod http;
 mod image;
 mod kill;
@@ -42,6 +43,8 @@ enum Command {
     Test,
     /// Check the rules of the source tree that the compiler cannot check
     Tidy,
+    /// Make every system call of the write path fail, one after the other: the long form
+    Faults,
     /// Drive real clients (docker, podman, skopeo, …) against the real binary
     E2e {
         /// Scenarios to run; all of them where none is named
@@ -105,6 +108,7 @@ fn run(command: Command, report: &mut Report) -> Result<()> {
     match command {
         Command::Test => test::run(report),
         Command::Tidy => report.step("tidy", |_| tidy::run(&test::root())),
+        Command::Faults => faults::run(report),
         Command::E2e { scenarios, binary } => e2e::run(report, &scenarios, binary),
         Command::Bench { arguments } => bench::run(report, &arguments),
         Command::Kill { cycles, seed } => kill::run(report, cycles, seed),

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use crate::report::Report;
 use crate::tools::Tools;
-use crate::{command, conformance, deny, e2e, kill, power_loss, tidy};
+use crate::{command, conformance, deny, e2e, faults, kill, power_loss, tidy};
 
 /// Runs every step; stops at the first that fails.
 ///
@@ -37,6 +37,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     })?;
     // Tests set clocks with it. Where it cannot be had, they say so.
     Tools::provide(&["faketime"]);
+    faults::provide(report)?;
     report.step("tests", |_| {
         command::show(cargo().args(["test", "--workspace"]))
     })?;

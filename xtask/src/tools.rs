@@ -31,8 +31,8 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// What Debian has: container clients, what sets clocks and makes certificates and disks, a server to
-/// measure beside.
+/// What Debian has: container clients, what sets clocks, makes certificates and disks and traces, a
+/// server to measure beside.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -88,6 +88,11 @@ pub(crate) const PACKAGED: &[Packaged] = &[
         program: "mkfs.xfs",
         package: "xfsprogs",
         needs_root: true,
+    },
+    Packaged {
+        program: "strace",
+        package: "strace",
+        needs_root: false,
     },
 ];
 

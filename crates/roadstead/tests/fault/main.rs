@@ -18,6 +18,7 @@
 )]
 mod harness;
 
+mod inject;
 mod mount;
 mod push;
 mod room;

@@ -1,0 +1,323 @@
+//! Errors of single system calls while something is pushed, by `strace -e inject`: cases 108 to 110.
+//!
+//! For each call of the write path and each error, the n-th call fails, for n = 1, 2, … until a push
+//! passes unharmed. `strace` counts the calls of each thread, so that several may fail in one push.
+//! The long form (`ROADSTEAD_FAULTS=all`, which `cargo xtask faults` sets) knows no other end; the
+//! short one takes a sample.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Builder, Image, Registry, Request, SOON, noise, sha256, until};
+use crate::push::{blob, check_kept, kept};
+use crate::{needs, skipped};
+
+/// Calls of one thread that fail, in the long form.
+const LONG: u32 = 200;
+/// In the short one.
+const SHORT: u32 = 3;
+
+fn long() -> bool {
+    std::env::var("ROADSTEAD_FAULTS").is_ok_and(|value| value == "all")
+}
+
+/// A tracer that makes calls fail. Dropped, it lets go of the process.
+struct Tracer {
+    child: Child,
+    lines: Option<JoinHandle<()>>,
+    log: std::path::PathBuf,
+}
+
+impl Tracer {
+    fn attach(registry: &Registry, inject: &str, call: &str) -> Self {
+        let log = registry.builder().path("strace");
+        drop(std::fs::remove_file(&log));
+        let mut child = Command::new("strace")
+            .args(["-f", "-y", "-p", &registry.pid().to_string()])
+            .args(["-e", &format!("trace={call}"), "-e", inject, "-o"])
+            .arg(&log)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let attached = lines.any(|line| line.unwrap().contains("attached"));
+        assert!(attached, "strace could not attach");
+        // Nobody else empties the pipe.
+        let lines = Some(std::thread::spawn(move || lines.for_each(drop)));
+        Self { child, lines, log }
+    }
+
+    /// Waits until the call was made: what is removed is removed after the answer.
+    fn wait_for(&self, call: &str) {
+        until(call, SOON, || {
+            let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+            text.contains(call).then_some(())
+        });
+    }
+
+    /// Lets go, and returns the calls that failed.
+    fn detach(mut self) -> Vec<String> {
+        self.end();
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let injected = text.lines().filter(|line| line.contains("(INJECTED)"));
+        injected.map(str::to_owned).collect()
+    }
+
+    fn end(&mut self) {
+        let pid = Pid::from_child(&self.child);
+        // It may have ended with the process, or wait for good for a thread of one that has ended:
+        // killed, it lets go too.
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while self.child.try_wait().unwrap().is_none() {
+            let late = Instant::now() > deadline;
+            let signal = if late { Signal::KILL } else { Signal::INT };
+            let _ = kill_process(pid, signal);
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        if let Some(lines) = self.lines.take() {
+            lines.join().unwrap();
+        }
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What became of a push whose answers may be refusals, or not come at all.
+#[derive(Default)]
+struct Pushed {
+    blob: bool,
+    tagged: bool,
+    statuses: Vec<u16>,
+    sessions: Vec<String>,
+}
+
+impl Pushed {
+    /// The status, 0 where there was no answer.
+    fn ask(&mut self, request: Request) -> (u16, Option<String>) {
+        let Ok(answer) = request.exchange() else {
+            self.statuses.push(0);
+            return (0, None);
+        };
+        self.statuses.push(answer.status);
+        let location = answer.header("location").map(str::to_owned);
+        if answer.status == 202 && !self.sessions.contains(location.as_ref().unwrap()) {
+            self.sessions.extend(location.clone());
+        }
+        (answer.status, location)
+    }
+
+    fn push(registry: &Registry, bytes: &[u8], tag: &str, image: &Image) -> Self {
+        let mut pushed = Self::default();
+        if let (202, Some(session)) = pushed.ask(registry.post("/v2/app/blobs/uploads/")) {
+            let halves = bytes.split_at(bytes.len() / 2);
+            let both = [halves.0, halves.1]
+                .iter()
+                .all(|part| pushed.ask(registry.patch(&session).body(part)).0 == 202);
+            let target = format!("{session}?digest={}", sha256(bytes));
+            pushed.blob = both && pushed.ask(registry.put(target)).0 == 201;
+        }
+        let manifest = registry
+            .put(format!("/v2/app/manifests/{tag}"))
+            .header("Content-Type", &image.manifest.media_type)
+            .body(&image.manifest.bytes);
+        pushed.tagged = pushed.ask(manifest).0 == 201;
+        // One that is given up, so that an object is removed.
+        if let (202, Some(session)) = pushed.ask(registry.post("/v2/app/blobs/uploads/")) {
+            pushed.ask(registry.patch(&session).body(&bytes[..10_000]));
+            pushed.ask(registry.delete(&session));
+        }
+        pushed
+    }
+}
+
+/// Makes `call` fail with each of the errors.
+fn fail(call: &str, sample: &[&str], all: &[&str]) {
+    if skipped(&format!("faults of {call}"), needs(&["strace"])) {
+        return;
+    }
+    let (errors, most) = match long() {
+        true => (all, LONG),
+        false => (sample, SHORT),
+    };
+    let mut registry = Builder::new().start();
+    let image = kept(&registry);
+    let mut acknowledged: Vec<Vec<u8>> = Vec::new();
+    let mut failed = 0;
+    for error in errors {
+        for nth in 1..=most {
+            let name = format!("{call} {error} {nth}");
+            let bytes = noise(&name, 600_000);
+            let tag = format!("{call}-{error}-{nth}").to_lowercase();
+            let before = registry.object_bytes();
+            let inject = format!("inject={call}:error={error}:when={nth}");
+            let tracer = Tracer::attach(&registry, &inject, call);
+            let pushed = Pushed::push(&registry, &bytes, &tag, &image);
+            if call == "unlinkat" {
+                tracer.wait_for(call);
+            }
+            let injected = tracer.detach();
+            failed += injected.len();
+            let alive = check_answers(&mut registry, &name, &pushed, &injected);
+            if !alive {
+                registry = registry.restart();
+            }
+            check_visible(&registry, &name, &pushed, &bytes, &tag, alive);
+            check_kept(&registry, &image);
+            // What says nothing of the bytes leaves the session for another try; a disk without room
+            // has them back already.
+            if !["ENOSPC", "EDQUOT", "EFBIG"].contains(error) {
+                for session in &pushed.sessions {
+                    let answer = registry.delete(session).send();
+                    assert!([204, 404].contains(&answer.status), "{name}: {answer:?}");
+                }
+            }
+            // The same again, unharmed.
+            let answer = blob(&registry, &bytes);
+            assert_eq!(answer.status, 201, "{name}: {answer:?}");
+            assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
+            // A removal that failed is taken up again a minute later, from the trash.
+            let removal =
+                call == "unlinkat" || injected.iter().any(|line| line.contains("O_DIRECTORY"));
+            if alive && !removal {
+                let full = before + bytes.len() as u64;
+                until(&format!("{name}: what failed is given back"), SOON, || {
+                    (registry.object_bytes() <= full).then_some(())
+                });
+            }
+            acknowledged.push(bytes);
+            if injected.is_empty() {
+                assert!(
+                    pushed.blob && pushed.tagged,
+                    "{name}: {:?}",
+                    pushed.statuses
+                );
+                break;
+            }
+            assert!(nth < LONG, "{name}: it never passes unharmed");
+        }
+    }
+    assert!(failed > 0, "{call} is not called on the way of a push");
+    registry.kill_9();
+    let registry = registry.restart();
+    for bytes in acknowledged {
+        assert_eq!(registry.pull_blob("app", &sha256(&bytes)), bytes);
+    }
+    check_kept(&registry, &image);
+}
+
+/// Whether the process lives, which it must unless the database's own files failed.
+fn check_answers(
+    registry: &mut Registry,
+    name: &str,
+    pushed: &Pushed,
+    injected: &[String],
+) -> bool {
+    let database = injected.iter().any(|line| line.contains("roadstead.db"));
+    let flush_of_log = injected.iter().any(|line| {
+        line.contains("roadstead.db-wal")
+            && (line.contains("fsync(") || line.contains("fdatasync("))
+    });
+    if flush_of_log || pushed.statuses.contains(&0) {
+        // Case 109.
+        assert!(database, "{name}: {injected:#?} {}", registry.log());
+        let status = registry.wait_for_exit();
+        assert_eq!(status.code(), Some(1), "{name}: {}", registry.log());
+        return false;
+    }
+    for status in &pushed.statuses {
+        // 404: what failed before has ended the session.
+        let fits = matches!(status, 200..=299 | 404 | 500 | 503 | 507);
+        assert!(fits, "{name}: {:?}", pushed.statuses);
+    }
+    if name.contains("EMFILE") {
+        assert!(
+            !pushed.statuses.contains(&500),
+            "{name}: {:?}",
+            pushed.statuses
+        );
+    }
+    if !database && !name.contains("unlinkat") && injected.len() == 1 {
+        let refused = pushed.statuses.iter().any(|status| *status >= 500);
+        assert!(refused, "{name}: {injected:#?} {:?}", pushed.statuses);
+    }
+    if registry.is_running() {
+        return true;
+    }
+    assert!(database, "{name}: {injected:#?} {}", registry.log());
+    assert_eq!(registry.wait_for_exit().code(), Some(1), "{name}");
+    false
+}
+
+/// What was acknowledged is there, and what was not is there whole or not at all; where the process
+/// lives, not at all.
+fn check_visible(
+    registry: &Registry,
+    name: &str,
+    pushed: &Pushed,
+    bytes: &[u8],
+    tag: &str,
+    alive: bool,
+) {
+    let digest = sha256(bytes);
+    let there = registry.has_blob("app", &digest);
+    assert!(there || !pushed.blob, "{name}: acknowledged and not there");
+    assert!(!there || pushed.blob || !alive, "{name}: refused and there");
+    if there {
+        assert_eq!(registry.pull_blob("app", &digest), bytes, "{name}");
+    }
+    let tagged = registry.tags("app").iter().any(|other| other == tag);
+    assert!(tagged || !pushed.tagged, "{name}: the tag was lost");
+    assert!(
+        !tagged || pushed.tagged || !alive,
+        "{name}: the tag is there"
+    );
+}
+
+#[test]
+fn an_object_that_cannot_be_opened_is_a_refusal() {
+    let all = ["ENOSPC", "EIO", "EDQUOT", "EROFS", "EMFILE"];
+    fail("openat2", &["EMFILE", "EIO"], &all);
+}
+
+/// Case 110.
+#[test]
+fn an_object_that_cannot_be_written_is_a_refusal() {
+    let all = ["ENOSPC", "EIO", "EDQUOT", "EROFS", "EFBIG"];
+    fail("pwritev", &["ENOSPC", "EIO"], &all);
+}
+
+/// Cases 109 and 110.
+#[test]
+fn a_log_that_cannot_be_written_is_a_refusal_or_the_end() {
+    let all = ["ENOSPC", "EIO", "EDQUOT", "EROFS", "EFBIG"];
+    fail("pwrite64", &["EDQUOT", "EIO"], &all);
+}
+
+/// Cases 108 and 109.
+#[test]
+fn bytes_that_cannot_be_flushed_are_a_refusal_or_the_end() {
+    let all = ["EIO", "ENOSPC", "EDQUOT", "EROFS"];
+    fail("fdatasync", &["EIO"], &all);
+}
+
+/// Cases 108 and 109.
+#[test]
+fn names_that_cannot_be_flushed_are_a_refusal_or_the_end() {
+    let all = ["EIO", "ENOSPC", "EDQUOT", "EROFS"];
+    fail("fsync", &["EIO"], &all);
+}
+
+#[test]
+fn an_object_that_cannot_be_removed_is_nobodys_failure() {
+    fail("unlinkat", &["EIO"], &["EIO", "EROFS", "ENOSPC"]);
+}
