@@ -93,7 +93,7 @@ impl Registry {
     pub async fn cancel_upload(&self, grant: &Grant, id: UploadId) -> Result<(), Error> {
         self.writable(grant)?;
         let session = self.claim(grant, id).await?;
-        self.discard(grant.repository(), session.id).await
+        self.end(grant, &session).await
     }
 
     /// Adds a body to a session (end-5): streamed, or a chunk where a range is declared. What was

@@ -65,16 +65,7 @@ impl Registry {
 
     /// Ends a session that failed already: what is in the way of that only goes to the log.
     pub(super) async fn give_up(&self, grant: &Grant, session: &Session) {
-        let mut ended = self.discard(grant.repository(), session.id).await;
-        if let Err(Error::Metadata(MetadataError::Full(_))) = ended {
-            // The bytes make room for the row. No row but the session's names them: whatever was to
-            // make them visible was rolled back, and nobody else writes to the session.
-            ended = match self.store.delete(session.key).await {
-                Ok(()) => self.discard(grant.repository(), session.id).await,
-                Err(error) => Err(error.into()),
-            };
-        }
-        match ended {
+        match self.end(grant, session).await {
             Ok(()) | Err(Error::UploadUnknown) => {}
             Err(error) => tracing::warn!(
                 upload.id = %session.id,
@@ -82,6 +73,18 @@ impl Registry {
                 "a failed upload could not be ended, it stays until it expires"
             ),
         }
+    }
+
+    /// Ends a session, also on a disk that has no room for the change of its row.
+    pub(super) async fn end(&self, grant: &Grant, session: &Session) -> Result<(), Error> {
+        let ended = self.discard(grant.repository(), session.id).await;
+        if !matches!(ended, Err(Error::Metadata(MetadataError::Full(_)))) {
+            return ended;
+        }
+        // The bytes make room for the row. No row but the session's names them: whatever was to make
+        // them visible was rolled back, and nobody else writes to the session.
+        self.store.delete(session.key).await?;
+        self.discard(grant.repository(), session.id).await
     }
 
     /// Hashes the object again, for a closing digest in an algorithm that the session was not told
