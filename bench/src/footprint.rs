@@ -4,20 +4,18 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use futures_util::TryStreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::case::{Case, ROADSTEAD};
 use crate::content::{Blob, Noise};
 use crate::database;
 use crate::figure::Figure;
 use crate::http::{Client, Reading, Stream};
 use crate::options::Options;
 use crate::peer::{self, Contestant, Peer, Setup};
-use crate::results::Results;
 
 const REPOSITORY: &str = "bench/pulled";
 /// Starts of which the middle counts.
@@ -35,28 +33,11 @@ const SLOW_BYTES: u32 = 128 << 10;
 /// Files that this program needs beside its connections.
 const OTHER_FILES: u64 = 100;
 
-/// Runs the cases of this group with the first contestant, which is Roadstead.
+/// Measures a case of this group.
 ///
 /// # Errors
-/// Where there is no contestant.
-pub(crate) async fn run(
-    cases: &[&'static Case],
-    contestants: &[Contestant],
-    options: &Options,
-    directory: &Path,
-    results: &mut Results,
-) -> Result<()> {
-    let roadstead = contestants.first().context("nothing to measure")?;
-    for case in cases {
-        eprintln!("{}", case.name);
-        let figure = measure(case.name, roadstead, options, directory).await;
-        let figures = figure.map(|figure| vec![(ROADSTEAD.to_owned(), figure)]);
-        results.take(case, figures);
-    }
-    Ok(())
-}
-
-async fn measure(
+/// Those of the server, and a name that is none of the group's.
+pub(crate) async fn measure(
     name: &str,
     roadstead: &Contestant,
     options: &Options,

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use roadstead_metadata::{Metadata as _, SqliteMetadata};
 
-use crate::case::{Case, ROADSTEAD};
 use crate::content::Noise;
 use crate::database;
 use crate::figure::Figure;
@@ -15,7 +14,6 @@ use crate::histogram::Histogram;
 use crate::http::Client;
 use crate::options::Options;
 use crate::peer::{Contestant, Peer, Setup};
-use crate::results::Results;
 
 const ENTRIES: u32 = 1_000_000;
 const WHOLE_ENTRIES: u32 = 500_000;
@@ -25,28 +23,11 @@ const PAGE: u32 = 100;
 /// Pages read at each place.
 const READS: u32 = 2_000;
 
-/// Runs the cases of this group with the first contestant, which is Roadstead.
+/// Measures a case of this group.
 ///
 /// # Errors
-/// Where there is no contestant.
-pub(crate) async fn run(
-    cases: &[&'static Case],
-    contestants: &[Contestant],
-    options: &Options,
-    directory: &Path,
-    results: &mut Results,
-) -> Result<()> {
-    let roadstead = contestants.first().context("nothing to measure")?;
-    for case in cases {
-        eprintln!("{}", case.name);
-        let figure = measure(case.name, roadstead, options, directory).await;
-        let figures = figure.map(|figure| vec![(ROADSTEAD.to_owned(), figure)]);
-        results.take(case, figures);
-    }
-    Ok(())
-}
-
-async fn measure(
+/// Those of the server, and a name that is none of the group's.
+pub(crate) async fn measure(
     name: &str,
     roadstead: &Contestant,
     options: &Options,

@@ -32,7 +32,7 @@ use anyhow::{Context, Result};
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::case::Case;
+use crate::case::{Case, ROADSTEAD};
 use crate::options::Options;
 use crate::results::Results;
 
@@ -84,9 +84,20 @@ async fn measure(cases: &[&'static Case], options: &Options, directory: &Path) -
     let (reads, writes) = (of("reads"), of("writes"));
     reads::run(&reads, &contestants, options, directory, &mut results).await?;
     writes::run(&writes, &contestants, options, directory, &mut results).await?;
-    let (footprint, lists) = (of("footprint"), of("lists"));
-    footprint::run(&footprint, &contestants, options, directory, &mut results).await?;
-    lists::run(&lists, &contestants, options, directory, &mut results).await?;
+    // What has no peer to be compared with.
+    let roadstead = contestants.first().context("nothing to measure")?;
+    for case in of("footprint").into_iter().chain(of("lists")) {
+        eprintln!("{}", case.name);
+        let figure = if case.group == "lists" {
+            lists::measure(case.name, roadstead, options, directory).await
+        } else {
+            footprint::measure(case.name, roadstead, options, directory).await
+        };
+        results.take(
+            case,
+            figure.map(|figure| vec![(ROADSTEAD.to_owned(), figure)]),
+        );
+    }
     Ok(results)
 }
 
