@@ -1,5 +1,6 @@
 //! Writing: bytes are gathered and written in large steps by a thread that may block, while the
-//! next ones are received and hashed.
+//! next ones are received and hashed. Meanwhile another has the disk take what was written, so that
+//! the flush at the end, which somebody waits for, finds little left to do.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -18,6 +19,8 @@ use crate::key::Key;
 use super::writers::Claim;
 use super::{FilesystemStore, Inner, spawn};
 
+/// Bytes after which the disk is told of them.
+const EARLY_BYTES: u64 = 8 << 20;
 /// Bytes that are gathered before they are written; as many again may be on their way to the disk.
 const STEP_BYTES: usize = 256 << 10;
 
@@ -57,6 +60,15 @@ pub struct FileAppender {
     small: BytesMut,
     gathered_bytes: usize,
     file: Writing,
+    early: Early,
+}
+
+/// Flushes that nobody waits for.
+#[derive(Debug, Default)]
+struct Early {
+    /// Bytes written since the last of them began.
+    written: u64,
+    under_way: Option<JoinHandle<Result<(), StorageError>>>,
 }
 
 /// The file, or the thread that has it.
@@ -85,6 +97,7 @@ impl FileAppender {
             small: BytesMut::new(),
             gathered_bytes: 0,
             file: Writing::Idle(file),
+            early: Early::default(),
         }
     }
 
@@ -100,12 +113,44 @@ impl FileAppender {
             return Ok(());
         }
         let file = self.idle().await?;
+        self.flush_early(&file).await?;
         self.send(file);
         Ok(())
     }
 
+    /// Has the disk take what was written, at most one such flush at a time. Only the last flush
+    /// makes anything durable; but the system tells of bytes that it lost just once, so what one of
+    /// these says is never dropped.
+    async fn flush_early(&mut self, file: &File) -> Result<(), StorageError> {
+        let under_way = &self.early.under_way;
+        let is_busy = under_way.as_ref().is_some_and(|task| !task.is_finished());
+        if self.early.written < EARLY_BYTES || is_busy {
+            return Ok(());
+        }
+        self.flushed_early().await?;
+        self.early.written = 0;
+        let file = file.try_clone();
+        let file = file.map_err(|error| StorageError::system("write an object", error))?;
+        let (inner, key, claim) = (self.store.0.clone(), self.key, self.claim.clone());
+        self.early.under_way = Some(tokio::task::spawn_blocking(move || {
+            let _claim = claim;
+            let flushed = file.sync_data().map_err(StorageError::flush);
+            flushed.inspect_err(|error| inner.spoil(key, error))
+        }));
+        Ok(())
+    }
+
+    /// What the early flush under way comes to, if there is one.
+    async fn flushed_early(&mut self) -> Result<(), StorageError> {
+        match self.early.under_way.take() {
+            Some(task) => task.await.map_err(|_| StorageError::CutOff)?,
+            None => Ok(()),
+        }
+    }
+
     pub(crate) async fn flush_durable(&mut self) -> Result<AppendState, StorageError> {
         let file = self.written().await?;
+        self.flushed_early().await?;
         let (inner, key, claim) = (self.store.0.clone(), self.key, self.claim.clone());
         let flush = move || {
             let _claim = claim;
@@ -120,6 +165,7 @@ impl FileAppender {
 
     pub(crate) async fn finish(mut self) -> Result<AppendState, StorageError> {
         self.written().await?;
+        self.flushed_early().await?;
         Ok(AppendState::at(self.offset))
     }
 
@@ -162,6 +208,7 @@ impl FileAppender {
         let chunks = mem::take(&mut self.gathered);
         let offset = self.offset;
         self.offset += self.gathered_bytes as u64;
+        self.early.written += self.gathered_bytes as u64;
         self.gathered_bytes = 0;
         self.file = Writing::Busy(tokio::task::spawn_blocking(move || {
             let _claim = claim;

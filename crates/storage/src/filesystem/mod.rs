@@ -14,11 +14,12 @@ mod opened;
 mod read;
 mod writers;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use roadstead_failpoint::failpoint;
@@ -53,6 +54,8 @@ struct Inner {
     _objects: File,
     writers: Writers,
     opened: OpenedFiles,
+    /// Objects that lost bytes in a flush. Whatever a later flush of one says, it is not sealed.
+    spoilt: Mutex<HashSet<Key>>,
     disk: Arc<Disk>,
     /// Something stood in an object's place that this program did not put there.
     tampered: AtomicBool,
@@ -88,6 +91,7 @@ impl FilesystemStore {
             _objects: installed.objects,
             writers: Writers::default(),
             opened: OpenedFiles::of(open_files()),
+            spoilt: Mutex::default(),
             disk: Arc::new(disk),
             tampered: AtomicBool::new(false),
         })))
@@ -192,10 +196,24 @@ impl Inner {
         Ok(())
     }
 
+    /// Remembers that a flush of the object failed.
+    fn spoil(&self, key: Key, error: &StorageError) {
+        self.disk.note(error);
+        self.spoilt().insert(key);
+    }
+
+    fn spoilt(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.spoilt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Bytes first, then the name.
     fn flush(&self, key: Key, file: &File) -> Result<(), StorageError> {
+        if self.spoilt().contains(&key) {
+            return Err(StorageError::flush(Errno::IO.into()));
+        }
         failpoint!("storage::flush::begun", StorageError::flush);
-        file.sync_data().map_err(StorageError::flush)?;
+        let flushed = file.sync_data().map_err(StorageError::flush);
+        flushed.inspect_err(|error| self.spoil(key, error))?;
         failpoint!("storage::flush::bytes", StorageError::flush);
         self.folder(key)?.sync_all().map_err(StorageError::flush)?;
         failpoint!("storage::flush::name");
@@ -205,6 +223,7 @@ impl Inner {
 
     fn delete(&self, key: Key) -> Result<(), StorageError> {
         self.opened.forget(key);
+        self.spoilt().remove(&key);
         let folder = self.folder(key)?;
         failpoint!("storage::delete::begun", |error| {
             StorageError::system("remove an object", error)

@@ -202,3 +202,47 @@ async fn an_idle_store_holds_two_descriptors() {
     });
     assert_eq!(held.count(), 2);
 }
+
+/// A later flush may say that all is well: the system tells of lost bytes only once.
+#[tokio::test]
+async fn an_object_that_lost_bytes_in_a_flush_is_never_sealed() {
+    let (_directory, _root, store) = store();
+    let key = Key::random();
+    let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+    appender.write(vec![7; 100].into()).await.unwrap();
+    let state = appender.finish().await.unwrap();
+    let lost = StorageError::flush(Errno::IO.into());
+    store.0.spoil(key, &lost);
+    for _ in 0..2 {
+        let refused = store.seal(key, &state).await;
+        assert!(
+            matches!(refused, Err(StorageError::Flush(_))),
+            "{refused:?}"
+        );
+    }
+    let mut appender = store.appender(key, &state).await.unwrap();
+    let refused = appender.flush_durable().await;
+    assert!(
+        matches!(refused, Err(StorageError::Flush(_))),
+        "{refused:?}"
+    );
+    drop(appender);
+    store.delete(key).await.unwrap();
+    assert!(store.0.spoilt().is_empty());
+}
+
+/// More than is flushed early, in pieces of any size.
+#[tokio::test]
+async fn what_is_flushed_early_is_all_there() {
+    let (_directory, _root, store) = store();
+    let key = Key::random();
+    let piece: Vec<u8> = (0..u8::MAX).cycle().take(1 << 20).collect();
+    let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+    for _ in 0..40 {
+        appender.write(piece.clone().into()).await.unwrap();
+    }
+    let state = appender.finish().await.unwrap();
+    store.seal(key, &state).await.unwrap();
+    let reader = store.open(key, 0..40 << 20, 40 << 20).await.unwrap();
+    assert!(drain(reader).await.unwrap() == piece.repeat(40));
+}
