@@ -40,10 +40,10 @@ impl FileSystem {
 
     /// Makes an empty file system in a new sparse file.
     pub(super) fn make(self, image: &Path) -> Result<()> {
-        // xfs takes nothing below 300 MiB.
+        // xfs takes nothing below 300 MiB; and the large upload must have room to come twice.
         let (size_bytes, options): (u64, &[&str]) = match self {
             Self::Ext4 => (
-                192 << 20,
+                320 << 20,
                 &["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
             ),
             Self::Xfs => (320 << 20, &["-q"]),
