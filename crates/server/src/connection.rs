@@ -157,9 +157,12 @@ fn http1_builder(limits: &Limits) -> http1::Builder {
         // One timer for idleness and headers alike: ours tell the two apart.
         .header_read_timeout(None)
         .half_close(true)
-        .max_headers(limits.max_headers)
         .max_header_size(limits.max_header_bytes)
         .max_buf_size((limits.max_header_bytes * 2).max(BUFFER_BYTES));
+    // For the number that it has anyway hyper keeps the fields of a head on the stack.
+    if limits.max_headers != HYPER_HEADERS_MAX {
+        builder.max_headers(limits.max_headers);
+    }
     builder
 }
 
@@ -179,6 +182,8 @@ fn http2_builder(limits: &Limits) -> http2::Builder<TokioExecutor> {
     builder
 }
 
+/// Header fields of a request that hyper takes unless it is told otherwise.
+const HYPER_HEADERS_MAX: usize = 100;
 /// Bytes of a connection that wait to be read or written.
 const BUFFER_BYTES: usize = 64 << 10;
 /// Bytes that one HTTP/2 request may send ahead, and all of a connection together.

@@ -36,6 +36,7 @@ mod service;
 mod stream;
 mod strict;
 mod tls;
+mod workers;
 
 pub use app::{App, AppSettings};
 pub use health::Health;

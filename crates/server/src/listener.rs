@@ -17,6 +17,7 @@ use crate::connection::{self, Serving};
 use crate::limits::Limits;
 use crate::stream::Stream;
 use crate::tls::Tls;
+use crate::workers::Workers;
 
 /// A socket that listens already.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub enum ServeError {
     /// The socket cannot be used.
     #[error("the listening socket cannot be used")]
     Socket(#[source] io::Error),
+    /// The threads that serve cannot be started.
+    #[error("the threads that serve cannot be started")]
+    Threads(#[source] io::Error),
 }
 
 /// The registry's server.
@@ -59,7 +63,7 @@ impl Server {
     /// most `drain`, and breaks off what is left.
     ///
     /// # Errors
-    /// [`ServeError::Socket`] at the start; later errors of a connection are its own.
+    /// [`ServeError`] at the start; later errors of a connection are its own.
     pub async fn serve(
         &self,
         socket: Socket,
@@ -67,6 +71,7 @@ impl Server {
         drain: Duration,
     ) -> Result<(), ServeError> {
         let mut acceptor = Acceptor::new(socket).map_err(ServeError::Socket)?;
+        let workers = Workers::start().map_err(ServeError::Threads)?;
         let places = Arc::new(Semaphore::new(self.serving.limits.connections()));
         let addresses = Addresses::new(self.serving.limits.max_connections_per_address);
         let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
@@ -85,14 +90,31 @@ impl Server {
                 tracing::debug!(address = %peer.name, "too many connections of one address");
                 continue;
             };
+            let stream = match stream.detach() {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be handed on");
+                    continue;
+                }
+            };
+            let worker = workers.least_busy();
+            let busy = worker.busy();
             let (serving, stop, abort) = (Arc::clone(&self.serving), stop.clone(), abort.clone());
-            tasks.spawn(async move {
-                let _held = (place, counted);
+            let connection = async move {
+                let _held = (place, counted, busy);
+                let stream = match stream.attach() {
+                    Ok(stream) => stream,
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection cannot be served");
+                        return;
+                    }
+                };
                 tokio::select! {
                     () = connection::serve(serving, stream, peer.name, stop) => {}
                     () = abort.cancelled() => {}
                 }
-            });
+            };
+            tasks.spawn_on(connection, worker.runtime());
         }
         drop(acceptor);
         tasks.close();

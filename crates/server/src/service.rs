@@ -38,12 +38,12 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let (counted, number) = peer.activity.request();
     let request_id = RequestId::random();
     let version = request.version();
-    let mut line = Line::new(
+    let mut line = Box::new(Line::new(
         request.method().clone(),
         request_id,
         Arc::clone(&peer.address),
         request.headers().get(USER_AGENT).cloned(),
-    );
+    ));
 
     // hyper drops one of two lengths: only the raw head shows both.
     let two_lengths = peer.activity.is_distrusted(number);

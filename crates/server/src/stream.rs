@@ -45,6 +45,25 @@ impl Direct {
     }
 }
 
+/// A connection that belongs to no runtime.
+pub(crate) enum Detached {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Detached {
+    /// Puts it into the runtime of the task that calls.
+    ///
+    /// # Errors
+    /// Those of the runtime's way to wait for it.
+    pub(crate) fn attach(self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(socket) => Stream::tcp(TcpStream::from_std(socket)?),
+            Self::Unix(socket) => Stream::unix(UnixStream::from_std(socket)?),
+        })
+    }
+}
+
 macro_rules! each {
     ($self:ident, $socket:ident => $call:expr) => {
         match &mut $self.get_mut().socket {
@@ -66,6 +85,17 @@ impl Stream {
     fn of(socket: Socket) -> Self {
         let direct = Arc::default();
         Self { socket, direct }
+    }
+
+    /// Takes the connection out of its runtime.
+    ///
+    /// # Errors
+    /// Those of the runtime's way to wait for it.
+    pub(crate) fn detach(self) -> io::Result<Detached> {
+        Ok(match self.socket {
+            Socket::Tcp(socket) => Detached::Tcp(socket.into_std()?),
+            Socket::Unix(socket) => Detached::Unix(socket.into_std()?),
+        })
     }
 
     pub(crate) fn direct(&self) -> Arc<Direct> {

@@ -20,8 +20,8 @@ const SMALL_BYTES: usize = 64 << 10;
 /// The body of an answer.
 pub(crate) struct ResponseBody {
     content: Content,
-    /// Written when the body has gone out, or broke off.
-    line: Option<Line>,
+    /// Written when the body has gone out, or broke off. In a box, because an answer is moved often.
+    line: Option<Box<Line>>,
     /// The request and its answer count as long as the body lives.
     counted: Option<[Counted; 2]>,
 }
@@ -101,7 +101,7 @@ impl ResponseBody {
     }
 
     /// Ties what ends with the answer to its body.
-    pub(crate) fn carry(&mut self, line: Line, counted: [Counted; 2]) {
+    pub(crate) fn carry(&mut self, line: Box<Line>, counted: [Counted; 2]) {
         self.line = Some(line);
         self.counted = Some(counted);
     }
