@@ -18,6 +18,8 @@
 )]
 mod harness;
 
+mod cgroup;
+mod confined;
 mod inject;
 mod mount;
 mod push;
