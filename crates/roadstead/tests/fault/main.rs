@@ -20,6 +20,7 @@ mod harness;
 
 mod cgroup;
 mod confined;
+mod damage;
 mod inject;
 mod mount;
 mod push;
