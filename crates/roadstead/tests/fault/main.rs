@@ -21,6 +21,7 @@ mod harness;
 mod cgroup;
 mod confined;
 mod damage;
+mod database;
 mod inject;
 mod mount;
 mod push;
