@@ -26,6 +26,8 @@ mod inject;
 mod mount;
 mod push;
 mod room;
+mod tracer;
+mod truncate;
 
 /// Whether a test cannot run here, which it then says.
 fn skipped(what: &str, reason: Option<String>) -> bool {
