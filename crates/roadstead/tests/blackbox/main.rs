@@ -19,6 +19,7 @@ mod catalog;
 mod clock;
 mod conditions;
 mod config;
+mod corpus;
 mod delete;
 mod digests;
 mod files;
