@@ -32,6 +32,7 @@ mod modes;
 mod mount;
 mod names;
 mod process;
+mod proxies;
 mod ranges;
 mod references;
 mod referrers;
