@@ -85,6 +85,9 @@ impl Server {
                 tracing::debug!(address = %peer.name, "too many connections of one address");
                 continue;
             };
+            if tasks.len() >= FEW {
+                stream.bound_unsent();
+            }
             let (serving, stop, abort) = (Arc::clone(&self.serving), stop.clone(), abort.clone());
             tasks.spawn(async move {
                 let _held = (place, counted);
@@ -107,6 +110,10 @@ impl Server {
         Ok(())
     }
 }
+
+/// So many connections may have as much of the system's memory as it gives them, which is the
+/// fastest; those that come beyond them have little each.
+const FEW: usize = 256;
 
 /// Who connected.
 pub(crate) struct PeerAddress {
