@@ -31,8 +31,8 @@ pub(crate) struct GoProgram {
     pub(crate) version: &'static str,
 }
 
-/// What Debian has: container clients, what sets clocks, makes certificates and disks and traces, a
-/// server to measure beside.
+/// What Debian has: container clients, what sets clocks, makes certificates and disks and traces,
+/// proxies to stand behind, of which one is measured beside.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -57,6 +57,11 @@ pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "nginx",
         package: "nginx",
+        needs_root: false,
+    },
+    Packaged {
+        program: "haproxy",
+        package: "haproxy",
         needs_root: false,
     },
     Packaged {

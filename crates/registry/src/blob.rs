@@ -210,6 +210,27 @@ impl Registry {
         }
     }
 
+    /// Looks whether the bytes that somebody has under the digest are there, and marks them missing
+    /// where they are not: before a push or a mount is answered with what is stored already (D9).
+    ///
+    /// # Errors
+    /// Only of the stores.
+    pub(crate) async fn notice_loss(&self, digest: &Digest) -> Result<(), Error> {
+        let Some(holder) = self.metadata.holders(digest, 1).await?.pop() else {
+            return Ok(());
+        };
+        let Some(row) = self.metadata.blob(&holder, digest).await? else {
+            return Ok(());
+        };
+        let blob = Blob::from_row(row);
+        if let BlobLocation::Object(key) = blob.location
+            && self.store.length(key).await? != Some(blob.size_bytes)
+        {
+            self.lost(&blob, key).await?;
+        }
+        Ok(())
+    }
+
     async fn lost(&self, blob: &Blob, key: Key) -> Result<(), Error> {
         tracing::error!(digest = %blob.digest, %key, "the object of a blob is gone or damaged");
         let marked = self.metadata.mark_missing(&blob.digest, key.as_uuid());

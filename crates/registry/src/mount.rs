@@ -28,6 +28,7 @@ impl Registry {
     ) -> Result<bool, Error> {
         self.writable(target)?;
         self.require(source, Action::Pull)?;
+        self.notice_loss(digest).await?;
         let mount = MountBlob {
             from: source.repository().clone(),
             to: target.repository().clone(),

@@ -90,6 +90,9 @@ impl Server {
                 tracing::debug!(address = %peer.name, "too many connections of one address");
                 continue;
             };
+            if tasks.len() >= FEW {
+                stream.bound_unsent();
+            }
             let stream = match stream.detach() {
                 Ok(stream) => stream,
                 Err(error) => {
@@ -129,6 +132,10 @@ impl Server {
         Ok(())
     }
 }
+
+/// So many connections may have as much of the system's memory as it gives them, which is the
+/// fastest; those that come beyond them have little each.
+const FEW: usize = 256;
 
 /// Who connected.
 pub(crate) struct PeerAddress {

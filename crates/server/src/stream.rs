@@ -9,8 +9,12 @@ use std::task::{Context, Poll, ready};
 
 use roadstead_registry::Sendable;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// What the system holds for a peer where there are many.
+const UNSENT_BYTES: u32 = 256 << 10;
 
 /// TCP or a unix socket.
 pub(crate) struct Stream {
@@ -80,6 +84,18 @@ impl Stream {
 
     pub(crate) fn unix(socket: UnixStream) -> Self {
         Self::of(Socket::Unix(socket))
+    }
+
+    /// Lets the system hold little for the peer beyond what is on its way. Without that a send
+    /// buffer grows to megabytes: some thousand clients that do not read use up all memory that the
+    /// system has for TCP (`net.ipv4.tcp_mem`), and it then resets the connections of others.
+    pub(crate) fn bound_unsent(&self) {
+        if let Socket::Tcp(socket) = &self.socket {
+            let bounded = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES);
+            if let Err(error) = bounded {
+                tracing::debug!(%error, "what is held for a connection cannot be bounded");
+            }
+        }
     }
 
     fn of(socket: Socket) -> Self {

@@ -64,7 +64,13 @@ impl Files {
     }
 
     /// Whether there is a database, which is then a plain file that begins as one of ours does.
+    /// So are the files that SQLite keeps beside it, which would only say that it cannot open one.
     pub(super) fn check(&self) -> Result<bool, MetadataError> {
+        for path in [self.log.clone(), beside(&self.database, "-shm")] {
+            if fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+                return Err(MetadataError::NotAFile { path });
+            }
+        }
         let metadata = match fs::symlink_metadata(&self.database) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

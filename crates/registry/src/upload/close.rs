@@ -109,6 +109,8 @@ impl Registry {
         place: Place,
         context: Context,
     ) -> Result<(), Error> {
+        // What is lost is healed by these bytes only where it is known to be lost.
+        self.notice_loss(&digest).await?;
         let finish = FinishUpload {
             repository: grant.repository().clone(),
             upload,

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::{Builder, Image, Registry, SOON, noise, sha256, until};
 
-/// R7.
+/// Case 115; R7.
 #[test]
 fn a_planted_link_in_the_place_of_an_object_is_never_followed() {
     let registry = Builder::new()
@@ -34,7 +34,7 @@ fn a_planted_link_in_the_place_of_an_object_is_never_followed() {
     );
 }
 
-/// R7: the file of an upload.
+/// Case 115; R7: the file of an upload.
 #[test]
 fn a_planted_link_in_the_place_of_an_upload_is_never_written_through() {
     let registry = Registry::start();
@@ -62,7 +62,7 @@ fn a_planted_link_in_the_place_of_an_upload_is_never_written_through() {
     assert!(!registry.has_blob("app", &digest));
 }
 
-/// R7: a folder of objects, while it runs and at start.
+/// Case 115; R7: a folder of objects, while it runs and at start.
 #[test]
 fn a_planted_link_in_the_place_of_a_folder_is_refused() {
     for whole in [false, true] {
@@ -105,7 +105,7 @@ fn files_below(directory: &Path) -> usize {
         .sum()
 }
 
-/// R7: the database.
+/// Case 115; R7: the database.
 #[test]
 fn a_planted_link_in_the_place_of_the_database_is_refused() {
     let mut registry = Registry::start();
@@ -128,7 +128,7 @@ fn a_planted_link_in_the_place_of_the_database_is_refused() {
     registry.pull_image("app", "v1", &Image::new("database"));
 }
 
-/// Content whose database is gone is not started over.
+/// Case 114: content whose database is gone is not started over.
 #[test]
 fn a_missing_database_is_not_replaced_by_an_empty_one() {
     let mut registry = Registry::start();

@@ -18,10 +18,16 @@
 )]
 mod harness;
 
+mod cgroup;
+mod confined;
+mod damage;
+mod database;
 mod inject;
 mod mount;
 mod push;
 mod room;
+mod tracer;
+mod truncate;
 
 /// Whether a test cannot run here, which it then says.
 fn skipped(what: &str, reason: Option<String>) -> bool {

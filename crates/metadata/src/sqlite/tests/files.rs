@@ -240,7 +240,11 @@ async fn only_a_plain_file_is_a_database() {
     symlink(dangling.file("nothing"), dangling.database()).unwrap();
     let locked = Place::new();
     symlink(elsewhere.database(), locked.file("roadstead.db.lock")).unwrap();
-    for place in [&linked, &directory, &dangling, &locked] {
+    let logged = Place::new();
+    symlink(elsewhere.database(), logged.file("roadstead.db-wal")).unwrap();
+    let shared = used().await;
+    symlink(elsewhere.database(), shared.file("roadstead.db-shm")).unwrap();
+    for place in [&linked, &directory, &dangling, &locked, &logged, &shared] {
         let refusal = refused(place.open());
         assert!(
             matches!(refusal, MetadataError::NotAFile { .. }),
