@@ -6,6 +6,7 @@
 //! short one takes a sample.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,19 +29,37 @@ fn long() -> bool {
 }
 
 /// A tracer that makes calls fail. Dropped, it lets go of the process.
-struct Tracer {
+pub(crate) struct Tracer {
     child: Child,
     lines: Option<JoinHandle<()>>,
     log: std::path::PathBuf,
 }
 
 impl Tracer {
-    fn attach(registry: &Registry, inject: &str, call: &str) -> Self {
+    fn attach(registry: &Registry, inject: &str) -> Self {
+        Self::attach_to(registry, &[inject], None)
+    }
+
+    /// Makes calls fail, each as `<call>:error=<error>…`; where a path is given, those on it alone.
+    pub(crate) fn attach_to(registry: &Registry, injects: &[&str], path: Option<&Path>) -> Self {
         let log = registry.builder().path("strace");
         drop(std::fs::remove_file(&log));
-        let mut child = Command::new("strace")
+        let calls: Vec<&str> = injects
+            .iter()
+            .map(|inject| inject.split(':').next().unwrap())
+            .collect();
+        let mut command = Command::new("strace");
+        command
             .args(["-f", "-y", "-p", &registry.pid().to_string()])
-            .args(["-e", &format!("trace={call}"), "-e", inject, "-o"])
+            .args(["-e", &format!("trace={}", calls.join(","))]);
+        for inject in injects {
+            command.args(["-e", &format!("inject={inject}")]);
+        }
+        if let Some(path) = path {
+            command.arg("-P").arg(path);
+        }
+        let mut child = command
+            .arg("-o")
             .arg(&log)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -64,7 +83,7 @@ impl Tracer {
     }
 
     /// Lets go, and returns the calls that failed.
-    fn detach(mut self) -> Vec<String> {
+    pub(crate) fn detach(mut self) -> Vec<String> {
         self.end();
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let injected = text.lines().filter(|line| line.contains("(INJECTED)"));
@@ -167,8 +186,8 @@ fn fail(call: &str, sample: &[&str], all: &[&str]) {
             let tag = format!("{call}-{error}-{nth}").to_lowercase();
             let before = registry.object_bytes();
             let trash = registry.log().matches(IN_TRASH).count();
-            let inject = format!("inject={call}:error={error}:when={nth}");
-            let tracer = Tracer::attach(&registry, &inject, call);
+            let inject = format!("{call}:error={error}:when={nth}");
+            let tracer = Tracer::attach(&registry, &inject);
             let pushed = Pushed::push(&registry, &bytes, &tag, &image);
             if call == "unlinkat" {
                 tracer.wait_for(call);

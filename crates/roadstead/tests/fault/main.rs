@@ -21,6 +21,7 @@ mod harness;
 mod inject;
 mod mount;
 mod push;
+mod reads;
 mod room;
 
 /// Whether a test cannot run here, which it then says.
