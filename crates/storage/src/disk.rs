@@ -144,6 +144,11 @@ impl Disk {
         Ok(())
     }
 
+    /// Bytes were given back: what is known of the room is of before.
+    pub(crate) fn given_back(&self) {
+        self.watched.iter().for_each(Watched::ask);
+    }
+
     /// How the disk is now; says so in the log where that has changed.
     pub fn condition(&self) -> Condition {
         for watched in &self.watched {

@@ -137,6 +137,53 @@ fn below_the_reserve_reads_and_deletes_go_on_and_bodies_are_not_read() {
     assert_eq!(told(&registry, "takes what is written again"), 1);
 }
 
+/// What is behind the bytes that an upload has is cut off before it is asked for room.
+#[test]
+fn an_upload_is_gone_on_with_in_the_room_of_its_lost_bytes() {
+    if skipped("a disk of 64 MiB", needs(&["mount"])) {
+        return;
+    }
+    for method in ["PATCH", "PUT"] {
+        let builder = Builder::new();
+        let disk = Mounted::tmpfs(builder.path("data"), "size=64m");
+        let mut registry = builder
+            .config(debugged(
+                json!({ "metadata": { "reservebytes": 16 * MIB } }),
+            ))
+            .start();
+        let image = kept(&registry);
+        let others = registry.objects();
+        let session = session(&registry).unwrap();
+        let bytes = noise("resumed", 300_000);
+        let (sent, more) = bytes.split_at(200_000);
+        registry.patch(&session).body(sent).send().expect(202);
+        registry.kill_9();
+        // As written and never acknowledged.
+        let objects = registry.objects();
+        let object = objects.iter().find(|path| !others.contains(path)).unwrap();
+        let mut file = std::fs::File::options().append(true).open(object).unwrap();
+        for _ in 0..20 {
+            std::io::Write::write_all(&mut file, &noise("lost", MIB)).unwrap();
+        }
+        drop(file);
+        disk.fill(10 << 20);
+        registry = registry.builder().start();
+        until("the disk is known to be full", SOON, || {
+            registry.health().json()["disk"].is_string().then_some(())
+        });
+        blob(&registry, &noise("another", 100_000)).expect_error(507, "UNAVAILABLE");
+        let digest = sha256(&bytes);
+        if method == "PATCH" {
+            registry.patch(&session).body(more).send().expect(202);
+            registry.close_upload(&session, &digest, b"").expect(201);
+        } else {
+            registry.close_upload(&session, &digest, more).expect(201);
+        }
+        assert_eq!(registry.pull_blob("app", &digest), bytes);
+        check_kept(&registry, &image);
+    }
+}
+
 /// A push of an image's manifest that may fail.
 fn manifest(registry: &Registry, tag: &str, image: &Image) -> Answer {
     registry

@@ -205,6 +205,7 @@ impl Inner {
         if length > size {
             let cut = file.set_len(size);
             cut.map_err(|error| StorageError::system("cut an object", error))?;
+            self.disk.given_back();
         }
         Ok(())
     }
