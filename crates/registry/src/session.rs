@@ -154,7 +154,7 @@ impl Registry {
     /// When a session ends that receives its last byte now.
     pub(crate) fn session_end(&self) -> Timestamp {
         if self.settings.purging.enabled {
-            self.clock.now().plus(self.settings.purging.age)
+            self.idle.moves().plus(self.settings.purging.age)
         } else {
             Timestamp::MAX
         }

@@ -51,12 +51,17 @@ impl Registry {
         }
     }
 
-    /// Ends the sessions that have been idle for longer than the purging age.
+    /// Ends the sessions that have been idle for longer than the purging age by the clock of `idle`.
     ///
     /// # Errors
     /// Only of the store.
     pub async fn expire_uploads(&self) -> Result<(), Error> {
-        let now = self.clock.now();
+        let now = self.idle.judges();
+        if self.idle.is_early(self.settings.purging.age) {
+            let expired = self.metadata.expired_uploads(now, BATCH).await?;
+            self.idle.tell_early(expired.len());
+            return Ok(());
+        }
         if self.settings.purging.dry_run {
             let expired = self.metadata.expired_uploads(now, BATCH).await?;
             for id in &expired {

@@ -2,13 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use roadstead_metadata::{Clock as _, Horizons, ManualClock, MemoryMetadata, Meta, Timestamp};
+use roadstead_metadata::{
+    Clock as _, Horizons, ManualClock, MemoryMetadata, Meta, Timestamp, UploadId,
+};
 use roadstead_oci::{ActionSet, Algorithm, Grant, PrincipalName, RepositoryName};
 use roadstead_storage::{AppendState, FilesystemStore, Store};
 use tempfile::TempDir;
 
 use super::*;
 use crate::settings::Settings;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 struct World {
     directory: TempDir,
@@ -38,6 +43,34 @@ impl World {
             clock,
             grant,
         }
+    }
+
+    /// Another process on the same stores.
+    fn restart(&mut self) {
+        let registry = &self.registry;
+        self.registry = Registry::new(
+            (*registry.store).clone(),
+            (*registry.metadata).clone(),
+            Settings::default(),
+            self.clock.clone(),
+            "boot".to_owned(),
+        );
+    }
+
+    /// Sessions that a look at their age leaves.
+    async fn left(&self, ids: &[UploadId]) -> usize {
+        self.registry.expire_uploads().await.unwrap();
+        let mut left = 0;
+        for id in ids {
+            let row = self.registry.upload_row(&self.grant, *id).await;
+            left += usize::from(row.is_ok());
+        }
+        left
+    }
+
+    async fn session(&self) -> UploadId {
+        let started = self.registry.start_upload(&self.grant, Algorithm::Sha256);
+        started.await.unwrap().id
     }
 
     /// Sessions with an object each; the files of those.
@@ -115,4 +148,55 @@ async fn an_object_that_cannot_be_removed_keeps_no_other_expired_upload() {
     let left: Vec<bool> = files.iter().map(|file| file.exists()).collect();
     assert_eq!(left, [true, false, false]);
     assert_eq!(world.trash().await, 1);
+}
+
+#[tokio::test]
+async fn an_upload_that_this_process_has_seen_is_idle_by_time_that_passed() {
+    let age = Settings::default().purging.age;
+    let right = Timestamp::default().plus(YEAR * 50);
+    for (was, is) in [
+        (right.plus(YEAR * 10), right),
+        (Timestamp::default(), right),
+        (right, right.plus(YEAR * 10)),
+    ] {
+        let mut world = World::new();
+        world.clock.set(was);
+        world.restart();
+        world.clock.advance(HOUR);
+        let before = world.session().await;
+        world.clock.set(is);
+        let after = world.session().await;
+        world.clock.advance(age - HOUR);
+        assert_eq!(world.left(&[before, after]).await, 2, "{was:?} to {is:?}");
+        world.clock.advance(HOUR);
+        if was < is {
+            assert_eq!(world.left(&[before]).await, 0, "{was:?} to {is:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_of_an_earlier_process_has_an_hour_to_be_gone_on_with() {
+    let mut world = World::new();
+    let (idle, resumed) = (world.session().await, world.session().await);
+    world.clock.set(Timestamp::default().plus(YEAR * 10));
+    world.restart();
+    world.clock.advance(HOUR - Duration::from_secs(1));
+    assert_eq!(world.left(&[idle, resumed]).await, 2);
+    let grant = &world.grant;
+    let mut session = world.registry.claim(grant, resumed).await.unwrap();
+    world.registry.advance(&mut session).await.unwrap();
+    world.clock.advance(HOUR);
+    assert_eq!(world.left(&[idle]).await, 0);
+    assert_eq!(world.left(&[resumed]).await, 1);
+}
+
+#[tokio::test]
+async fn a_short_purging_age_is_not_made_longer_by_a_start() {
+    let mut world = World::new();
+    let idle = world.session().await;
+    world.restart();
+    world.registry.settings.purging.age = Duration::from_secs(1);
+    world.clock.advance(Settings::default().purging.age);
+    assert_eq!(world.left(&[idle]).await, 0);
 }
