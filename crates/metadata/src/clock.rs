@@ -3,8 +3,9 @@
 //! A clock decides only when rubbish goes and what a row says about its age, never whether a
 //! reference is safe.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A point in time: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -60,6 +61,9 @@ impl From<Timestamp> for SystemTime {
 pub trait Clock: Send + Sync {
     /// The current time. May step back; rows then keep the older, longer lease.
     fn now(&self) -> Timestamp;
+
+    /// Time that has passed since some point in the life of this process. Nobody can set it.
+    fn running(&self) -> Duration;
 }
 
 /// The operating system's clock.
@@ -70,28 +74,50 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
     }
+
+    fn running(&self) -> Duration {
+        static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGIN.elapsed()
+    }
 }
 
 /// A clock that moves only when it is told to.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    micros: AtomicI64,
+    running_micros: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that stands at `start`.
     pub fn new(start: Timestamp) -> ManualClock {
-        ManualClock(AtomicI64::new(start.0))
+        ManualClock {
+            micros: AtomicI64::new(start.0),
+            running_micros: AtomicI64::new(0),
+        }
     }
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        self.0.fetch_add(micros, Ordering::SeqCst);
+        self.micros.fetch_add(micros, Ordering::SeqCst);
+        self.running_micros.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Sets the time of day, as somebody who corrects a clock; no time passes.
+    pub fn set(&self, to: Timestamp) {
+        self.micros.store(to.0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.micros.load(Ordering::SeqCst))
+    }
+
+    fn running(&self) -> Duration {
+        let micros = self.running_micros.load(Ordering::SeqCst);
+        Duration::from_micros(micros.unsigned_abs())
     }
 }
 

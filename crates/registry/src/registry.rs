@@ -8,6 +8,7 @@ use roadstead_storage::{Condition, Disk, ObjectStore, Store};
 use tokio_util::task::TaskTracker;
 
 use crate::error::Error;
+use crate::idle::IdleClock;
 use crate::session::BusySessions;
 use crate::settings::Settings;
 
@@ -21,7 +22,7 @@ pub struct Registry {
     pub(crate) disk: Arc<Disk>,
     pub(crate) metadata: Arc<Meta>,
     pub(crate) settings: Settings,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) idle: IdleClock,
     /// Names this run of the operating system: hash states of another run may be ahead of what its
     /// disk kept.
     pub(crate) boot_id: String,
@@ -48,7 +49,7 @@ impl Registry {
             store: Arc::new(store),
             metadata: Arc::new(metadata),
             settings,
-            clock,
+            idle: IdleClock::new(clock),
             boot_id,
             busy: BusySessions::default(),
             tasks: TaskTracker::new(),

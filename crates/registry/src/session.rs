@@ -71,6 +71,47 @@ impl Registry {
         })
     }
 
+    /// Whether there is room for `bytes` more of an upload besides the reserve: what is asked before
+    /// they are read. What an earlier attempt left behind the bytes that the session counts is given
+    /// back first where there is none.
+    ///
+    /// # Errors
+    /// As [`Registry::room`].
+    pub async fn room_to_append(
+        self: &Arc<Self>,
+        grant: &Grant,
+        id: UploadId,
+        bytes: u64,
+    ) -> Result<(), Error> {
+        let Err(full) = self.room(bytes) else {
+            return Ok(());
+        };
+        self.writable(grant)?;
+        let (registry, grant) = (Arc::clone(self), grant.clone());
+        // Cut off half way, it could cut what the next request has written meanwhile.
+        let cut = self.to_the_end(async move { registry.cut_lost_bytes(&grant, id).await });
+        if cut.await? {
+            self.room(bytes)
+        } else {
+            Err(full)
+        }
+    }
+
+    /// Gives back what is behind the bytes of a session; whether there was any.
+    async fn cut_lost_bytes(&self, grant: &Grant, id: UploadId) -> Result<bool, Error> {
+        // Whatever is wrong with the session: it has none to give.
+        let Ok(session) = self.claim(grant, id).await else {
+            return Ok(false);
+        };
+        let length = self.store.length(session.key).await?;
+        if length.is_none_or(|length| length <= session.offset()) {
+            return Ok(false);
+        }
+        // To open it for more is to cut it.
+        drop(self.store.appender(session.key, &session.state).await?);
+        Ok(true)
+    }
+
     /// The row of a session, for the principal that started it and nobody else.
     pub(crate) async fn upload_row(&self, grant: &Grant, id: UploadId) -> Result<UploadRow, Error> {
         let row = self.metadata.upload(grant.repository(), id).await?;
@@ -113,7 +154,7 @@ impl Registry {
     /// When a session ends that receives its last byte now.
     pub(crate) fn session_end(&self) -> Timestamp {
         if self.settings.purging.enabled {
-            self.clock.now().plus(self.settings.purging.age)
+            self.idle.moves().plus(self.settings.purging.age)
         } else {
             Timestamp::MAX
         }

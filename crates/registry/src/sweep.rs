@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use roadstead_failpoint::failpoint;
 use roadstead_metadata::Metadata;
-use roadstead_storage::{Key, ObjectStore};
+use roadstead_storage::{Key, ObjectStore, StorageError};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::error::Error;
 use crate::registry::Registry;
@@ -50,12 +51,17 @@ impl Registry {
         }
     }
 
-    /// Ends the sessions that have been idle for longer than the purging age.
+    /// Ends the sessions that have been idle for longer than the purging age by the clock of `idle`.
     ///
     /// # Errors
     /// Only of the store.
     pub async fn expire_uploads(&self) -> Result<(), Error> {
-        let now = self.clock.now();
+        let now = self.idle.judges();
+        if self.idle.is_early(self.settings.purging.age) {
+            let expired = self.metadata.expired_uploads(now, BATCH).await?;
+            self.idle.tell_early(expired.len());
+            return Ok(());
+        }
         if self.settings.purging.dry_run {
             let expired = self.metadata.expired_uploads(now, BATCH).await?;
             for id in &expired {
@@ -70,27 +76,45 @@ impl Registry {
             }
             failpoint!("registry::sweep::expired");
             tracing::info!(sessions = keys.len(), "expired upload sessions removed");
-            for key in keys {
-                self.remove(Key::from(key)).await?;
-            }
+            let mut kept = Kept::default();
+            let removed = self.remove_all(&keys, &mut kept).await;
+            kept.tell();
+            removed?;
         }
     }
 
     /// Removes the objects whose keys are due in the trash.
     async fn empty_trash(&self) -> Result<(), Error> {
+        let mut kept = Kept::default();
+        let emptied = self.empty_trash_but(&mut kept).await;
+        kept.tell();
+        emptied
+    }
+
+    async fn empty_trash_but(&self, kept: &mut Kept) -> Result<(), Error> {
         loop {
             let keys = self.metadata.trash_ready(BATCH).await?;
-            for &key in &keys {
-                self.remove(Key::from(key)).await?;
-            }
+            self.remove_all(&keys, kept).await?;
             if keys.len() < BATCH as usize {
                 return Ok(());
             }
         }
     }
 
+    /// Removes objects. One that cannot be removed is put off and keeps no other; the database is
+    /// needed for each of them.
+    async fn remove_all(&self, keys: &[Uuid], kept: &mut Kept) -> Result<(), Error> {
+        for &key in keys {
+            match remove(&self.store, &self.metadata, Key::from(key)).await {
+                Err(Error::Storage(error)) => kept.add(key, error),
+                removed => removed?,
+            }
+        }
+        Ok(())
+    }
+
     /// Removes an object that the trash names, without keeping the caller waiting.
-    pub(crate) fn remove_soon(&self, key: uuid::Uuid) {
+    pub(crate) fn remove_soon(&self, key: Uuid) {
         let (store, metadata) = (Arc::clone(&self.store), Arc::clone(&self.metadata));
         self.tasks.spawn(async move {
             if let Err(error) = remove(&store, &metadata, Key::from(key)).await {
@@ -98,9 +122,30 @@ impl Registry {
             }
         });
     }
+}
 
-    async fn remove(&self, key: Key) -> Result<(), Error> {
-        remove(&self.store, &self.metadata, key).await
+/// What could not be removed in one pass. A broken disk may keep thousands: they are one line.
+#[derive(Debug, Default)]
+struct Kept {
+    objects: u64,
+    first: Option<(Uuid, StorageError)>,
+}
+
+impl Kept {
+    fn add(&mut self, key: Uuid, error: StorageError) {
+        self.objects += 1;
+        self.first.get_or_insert((key, error));
+    }
+
+    fn tell(&self) {
+        if let Some((key, error)) = &self.first {
+            tracing::warn!(
+                %key,
+                objects = self.objects,
+                error = error as &dyn std::error::Error,
+                "objects could not be removed, they stay in the trash; this is the first of them"
+            );
+        }
     }
 }
 
@@ -121,3 +166,6 @@ async fn remove(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

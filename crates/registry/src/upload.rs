@@ -300,7 +300,7 @@ impl Registry {
     }
 
     /// Stores how far the session is.
-    async fn advance(&self, session: &mut Session) -> Result<(), Error> {
+    pub(crate) async fn advance(&self, session: &mut Session) -> Result<(), Error> {
         let advance = Advance {
             progress: session.progress(),
             durable: Some(session.durable.clone()),

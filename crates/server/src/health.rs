@@ -141,7 +141,7 @@ fn said_of(disk: Condition) -> Option<&'static str> {
         Condition::Works => None,
         Condition::Full => Some("full: pushes are refused, reads and deletes go on"),
         Condition::ReadOnly => Some("read-only: pushes and deletes fail, reads go on"),
-        Condition::Failing => Some("failing: the last write to it did not succeed"),
+        Condition::Failing => Some("failing: a write to it or a read of it did not succeed"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known of the disk: the room that it has, and what the last writes to it said.
+//! What is known of the disk: the room that it has, and what the last writes and reads said.
 //!
 //! A reserve of free space is kept for the metadata database: what uploads bring is refused before
 //! it is reached, so that a disk filled by pushes still takes deletes. Space is asked for at most
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::error::StorageError;
 
-/// How the disk is, from its room and from what the last writes said.
+/// How the disk is, from its room and from what the last writes and reads said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
     /// It takes what is written.
@@ -25,7 +25,7 @@ pub enum Condition {
     Full,
     /// It can only be read.
     ReadOnly,
-    /// A write or a flush failed, and none has succeeded since.
+    /// A write, a flush or a read failed, and nothing was flushed since.
     Failing,
 }
 
@@ -42,7 +42,7 @@ impl Condition {
 #[derive(Debug)]
 pub struct Disk {
     watched: Vec<Watched>,
-    /// As `Condition`: what the last writes said.
+    /// As `Condition`: what the last writes and reads said.
     writes: AtomicU8,
     /// As `Condition`: what was told last.
     told: Mutex<Condition>,
@@ -144,6 +144,11 @@ impl Disk {
         Ok(())
     }
 
+    /// Bytes were given back: what is known of the room is of before.
+    pub(crate) fn given_back(&self) {
+        self.watched.iter().for_each(Watched::ask);
+    }
+
     /// How the disk is now; says so in the log where that has changed.
     pub fn condition(&self) -> Condition {
         for watched in &self.watched {
@@ -152,7 +157,7 @@ impl Disk {
         self.tell()
     }
 
-    /// Takes note of how a write ended.
+    /// Takes note of how a write or a read ended.
     pub(crate) fn note(&self, error: &StorageError) {
         let noted = match error {
             StorageError::Flush(_) => Condition::Failing,
@@ -160,7 +165,7 @@ impl Disk {
             // A file that may not become larger says nothing of the disk.
             StorageError::Full { source, .. } if !is(source, &[Errno::FBIG]) => Condition::Full,
             StorageError::Io { source, .. } | StorageError::Directory { source, .. }
-                if is(source, &BROKEN) =>
+                if is_broken(source) =>
             {
                 Condition::Failing
             }
@@ -220,7 +225,7 @@ impl Disk {
                 tracing::error!("the disk is read-only: pushes and deletes fail, reads go on");
             }
             Condition::Failing => tracing::error!(
-                "the disk is failing: what is pushed cannot be kept, reads go on as they can"
+                "the disk is failing: what is pushed may not be kept, what is read may not come whole"
             ),
         }
     }
@@ -235,6 +240,11 @@ const BROKEN: [Errno; 6] = [
     Errno::BADMSG,
     Errno::UCLEAN,
 ];
+
+/// Whether an error is the disk's, and not of what was asked of it.
+pub(crate) fn is_broken(error: &io::Error) -> bool {
+    is(error, &BROKEN)
+}
 
 fn is(error: &io::Error, wanted: &[Errno]) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| wanted.contains(&errno))

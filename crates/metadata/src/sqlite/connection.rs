@@ -13,6 +13,7 @@ use crate::error::MetadataError;
 
 use super::error::is_damage;
 use super::file::{APPLICATION_ID, Files};
+use super::log_index::LogIndex;
 use super::migrate::{self, migrate};
 
 /// How long a connection waits for a lock of another program, a backup for example.
@@ -23,6 +24,7 @@ pub(super) fn build(path: &Path) -> Result<(), MetadataError> {
     let mut connection = Connection::open_with_flags(path, WRITE)?;
     settings(&connection)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    LogIndex::make_room(path, 0)?;
     wal(&connection)?;
     migrate(&mut connection)?;
     connection.close().map_err(|(_, error)| error.into())

@@ -22,7 +22,7 @@ use super::connection;
 use super::error::is_damage;
 use super::file::{Files, io_error};
 use super::migrate;
-use super::statement::{change, digest, many, size, uuid};
+use super::statement::{change, digest, many, one, size, uuid};
 
 /// A whole database in one file that nobody else uses.
 #[derive(Debug)]
@@ -61,6 +61,24 @@ impl DatabaseCopy {
             }
         })?;
         Self::open(copy)
+    }
+
+    /// The id of the registry whose database is at `database`, which another process may be using.
+    /// `None`: an earlier release wrote it, and registries had none. Blocks.
+    ///
+    /// # Errors
+    /// As [`DatabaseCopy::take`].
+    pub fn instance(database: &Path) -> Result<Option<Uuid>, MetadataError> {
+        let files = Files::resolve(database)?;
+        if !files.check()? {
+            let gone = io::Error::from(io::ErrorKind::NotFound);
+            return Err(io_error("open", &files.database)(gone));
+        }
+        let connection = connection::source(&files.database)?;
+        if migrate::version(&connection)? < migrate::INSTANCE {
+            return Ok(None);
+        }
+        one(&connection, INSTANCE, (), |row| uuid(row, 0))
     }
 
     /// Opens a copy that was taken before. Blocks.
@@ -206,5 +224,6 @@ fn path_text(path: &Path) -> Result<&str, MetadataError> {
 /// Whole tables, on a file that nobody else reads: no statements for a registry that serves.
 const LEFT_BEHIND: &str =
     "BEGIN; DELETE FROM upload; DELETE FROM upload_tally; DELETE FROM trash; COMMIT;";
+const INSTANCE: &str = include_str!("../sql/sqlite/instance/read.sql");
 const LIST: &str = include_str!("../sql/sqlite/object/list.sql");
 const MARK_MISSING: &str = include_str!("../sql/sqlite/object/mark_missing.sql");

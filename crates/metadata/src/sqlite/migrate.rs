@@ -33,4 +33,10 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), MetadataError> 
     Ok(())
 }
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_registry.sql")];
+/// The first schema in which a registry has an id.
+pub(super) const INSTANCE: i64 = 2;
+
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_registry.sql"),
+    include_str!("../../migrations/sqlite/0002_instance.sql"),
+];

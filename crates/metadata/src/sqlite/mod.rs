@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod journal;
 mod list;
+mod log_index;
 mod manifest;
 mod migrate;
 mod readers;
@@ -39,6 +40,7 @@ use crate::error::MetadataError;
 use cache::Cache;
 pub use copy::DatabaseCopy;
 use file::Files;
+use log_index::LogIndex;
 use readers::Readers;
 use writer::Writer;
 
@@ -48,13 +50,15 @@ pub struct SqliteMetadata {
     shared: Arc<Shared>,
 }
 
-/// Dropped in this order: what waits is written, readers close, the lock goes.
+/// Dropped in this order: what waits is written, readers close, the index of the log and the lock
+/// go.
 struct Shared {
     writer: Writer,
     readers: Readers,
     cache: Arc<Cache>,
     clock: Arc<dyn Clock>,
     horizons: Horizons,
+    _log_index: LogIndex,
     _lock: File,
 }
 
@@ -94,8 +98,11 @@ impl SqliteMetadata {
             }
             files.create(connection::build)?;
         }
-        let unclean = files.log_bytes() > 0;
+        let log_bytes = files.log_bytes();
+        let unclean = log_bytes > 0;
+        LogIndex::make_room(&files.database, log_bytes)?;
         let connection = connection::writer(&files)?;
+        let log_index = LogIndex::hold(&files.database, log_bytes)?;
         let cache = Arc::new(Cache::new());
         let writer = Writer::start(
             connection,
@@ -114,6 +121,7 @@ impl SqliteMetadata {
             cache,
             clock,
             horizons,
+            _log_index: log_index,
             _lock: lock,
         };
         Ok(SqliteMetadata {

@@ -83,6 +83,14 @@ pub enum BackupError {
         /// The directory.
         directory: PathBuf,
     },
+    /// The backup there is of another registry.
+    #[error(
+        "{directory} has a backup of another registry: give each registry a directory of its own"
+    )]
+    OtherRegistry {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// Another backup is going on there.
     #[error("another backup is being written to {directory}")]
     Busy {
@@ -167,6 +175,8 @@ pub fn back_up(place: &Place, directory: &Path) -> Result<Contents, BackupError>
         StorageError::InUse { path: directory } => BackupError::Busy { directory },
         error => error.into(),
     })?;
+    let registry = DatabaseCopy::instance(&place.database)?;
+    check_registry(directory, registry)?;
     let begun = SystemTime::now();
     let name = record::database_name();
     let path = directory.join(&name);
@@ -177,7 +187,7 @@ pub fn back_up(place: &Place, directory: &Path) -> Result<Contents, BackupError>
     copy.finish()?;
     let database = DatabaseFile::of(name, &path)?;
     flush_directory(directory)?;
-    Record::new(begun, database, &contents).write(directory)?;
+    Record::new(begun, registry, database, &contents).write(directory)?;
     remove_other_databases(directory, &path)?;
     Ok(contents)
 }
@@ -277,6 +287,21 @@ fn check_directory(place: &Place, directory: &Path) -> Result<(), BackupError> {
         }
     }
     Ok(())
+}
+
+/// Refuses a backup of another registry: its database would be taken away, and its objects would
+/// stay for ever. One of an earlier release does not say whose it is.
+fn check_registry(directory: &Path, registry: Option<Uuid>) -> Result<(), BackupError> {
+    let earlier = match Record::read(directory) {
+        Err(BackupError::NoRecord { .. }) => return Ok(()),
+        earlier => earlier?,
+    };
+    if earlier.registry.is_none() || earlier.registry == registry {
+        return Ok(());
+    }
+    Err(BackupError::OtherRegistry {
+        directory: directory.to_owned(),
+    })
 }
 
 /// Whether a backup may have made this, or the file system did.

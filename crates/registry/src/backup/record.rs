@@ -31,6 +31,9 @@ pub(super) struct Record {
     release: String,
     /// When the backup began, as HTTP writes times: what came later is not in it.
     begun: String,
+    /// Which registry it is of; early ones did not say.
+    #[serde(default, with = "id")]
+    pub(super) registry: Option<Uuid>,
     pub(super) database: DatabaseFile,
     objects: Objects,
 }
@@ -53,11 +56,17 @@ struct Objects {
 }
 
 impl Record {
-    pub(super) fn new(begun: SystemTime, database: DatabaseFile, contents: &Contents) -> Self {
+    pub(super) fn new(
+        begun: SystemTime,
+        registry: Option<Uuid>,
+        database: DatabaseFile,
+        contents: &Contents,
+    ) -> Self {
         Self {
             format: FORMAT,
             release: env!("CARGO_PKG_VERSION").to_owned(),
             begun: httpdate::fmt_http_date(begun),
+            registry,
             database,
             objects: Objects {
                 count: contents.objects,
@@ -179,6 +188,24 @@ fn measure(path: &Path) -> Result<(u64, Digest), BackupError> {
     }
 }
 
+/// An id as text.
+mod id {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use uuid::Uuid;
+
+    pub(super) fn serialize<S: Serializer>(id: &Option<Uuid>, to: S) -> Result<S::Ok, S::Error> {
+        id.map(|id| id.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Uuid>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let id = text.map(|text| Uuid::try_parse(&text));
+        id.transpose().map_err(D::Error::custom)
+    }
+}
+
 /// A fresh name for a copy of the database, so that the one before it stays until the end.
 pub(super) fn database_name() -> String {
     format!("{PREFIX}{}{SUFFIX}", Uuid::new_v4())
@@ -205,13 +232,20 @@ const SUFFIX: &str = ".db";
 mod tests {
     use super::*;
 
+    const ID: Uuid = Uuid::from_u128(1);
+
     fn record(file: &str) -> Record {
         let database = DatabaseFile {
             file: file.to_owned(),
             bytes: 1,
             digest: "sha256:a".to_owned(),
         };
-        Record::new(SystemTime::UNIX_EPOCH, database, &Contents::default())
+        Record::new(
+            SystemTime::UNIX_EPOCH,
+            Some(ID),
+            database,
+            &Contents::default(),
+        )
     }
 
     #[test]
@@ -221,8 +255,20 @@ mod tests {
         record(&name).write(directory.path()).unwrap();
         let read = Record::read(directory.path()).unwrap();
         assert_eq!(read.database.file, name);
+        assert_eq!(read.registry, Some(ID));
         assert_eq!(read.begun(), "Thu, 01 Jan 1970 00:00:00 GMT");
         assert!(!directory.path().join(NEW_RECORD).exists());
+    }
+
+    #[test]
+    fn a_record_of_before_registries_had_ids_is_read() {
+        let text = serde_json::to_string(&record(&database_name())).unwrap();
+        let member = format!("\"registry\":\"{ID}\",");
+        assert!(text.contains(&member), "{text}");
+        let read = Record::parse(text.replace(&member, "").as_bytes()).unwrap();
+        assert_eq!(read.registry, None);
+        let odd = text.replace(&ID.to_string(), "odd");
+        assert!(Record::parse(odd.as_bytes()).is_err());
     }
 
     #[test]

@@ -316,3 +316,25 @@ fn a_registry_in_memory_cannot_be_backed_up() {
     assert!(line.contains("in the memory"), "{line}");
     assert!(!directory.exists());
 }
+
+#[test]
+fn a_backup_of_another_registry_is_left_as_it_is() {
+    let (registry, image, directory) = backed_up();
+    let record = std::fs::read(directory.join("backup.json")).unwrap();
+    let other = Registry::start();
+    other.push_image("app", "v1", &self::image("other"));
+    let line = refusal(&back_up(&other, &directory));
+    assert!(line.contains("a backup of another registry"), "{line}");
+    assert_eq!(
+        std::fs::read(directory.join("backup.json")).unwrap(),
+        record
+    );
+    assert_eq!(objects(&directory).len(), 1);
+    // What is restored of it goes on with it, and so does the registry itself.
+    let builder = empty();
+    succeeded(&restore(&builder, &directory, &[]));
+    let restored = builder.start();
+    restored.pull_image("app", "v1", &image);
+    succeeded(&back_up(&restored, &directory));
+    succeeded(&back_up(&registry, &directory));
+}

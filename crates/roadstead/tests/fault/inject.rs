@@ -100,8 +100,8 @@ fn fail(call: &str, sample: &[&str], all: &[&str]) {
             let tag = format!("{call}-{error}-{nth}").to_lowercase();
             let before = registry.object_bytes();
             let trash = registry.log().matches(IN_TRASH).count();
-            let inject = format!("inject={call}:error={error}:when={nth}");
-            let tracer = Tracer::attach(&registry, &inject, call, None);
+            let inject = format!("{call}:error={error}:when={nth}");
+            let tracer = Tracer::attach(&registry, &[&inject], None);
             let pushed = Pushed::push(&registry, &bytes, &tag, &image);
             if call == "unlinkat" {
                 tracer.wait_for(call);

@@ -25,6 +25,7 @@ mod database;
 mod inject;
 mod mount;
 mod push;
+mod reads;
 mod room;
 mod tracer;
 mod truncate;

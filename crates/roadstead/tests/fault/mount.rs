@@ -33,11 +33,17 @@ impl Mounted {
 
     /// ext4 on a file beside it, without room that only root may use; an error makes it read-only.
     pub(crate) fn ext4(at: PathBuf, bytes: u64) -> Self {
+        Self::ext4_of_blocks(at, bytes, 4096)
+    }
+
+    /// The same with blocks of another size.
+    pub(crate) fn ext4_of_blocks(at: PathBuf, bytes: u64, block: u32) -> Self {
         std::fs::create_dir(&at).unwrap();
         let image = at.with_extension("ext4");
         let file = std::fs::File::create(&image).unwrap();
         file.set_len(bytes).unwrap();
-        let options = ["-q", "-m", "0", "-b", "4096", "-F", text(&image)];
+        let block = block.to_string();
+        let options = ["-q", "-m", "0", "-b", &block, "-F", text(&image)];
         run("mkfs.ext4", &options);
         let options = "loop,errors=remount-ro";
         run("mount", &["-o", options, text(&image), text(&at)]);

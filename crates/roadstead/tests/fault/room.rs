@@ -141,6 +141,53 @@ fn below_the_reserve_reads_and_deletes_go_on_and_bodies_are_not_read() {
     assert_eq!(told(&registry, "takes what is written again"), 1);
 }
 
+/// What is behind the bytes that an upload has is cut off before it is asked for room.
+#[test]
+fn an_upload_is_gone_on_with_in_the_room_of_its_lost_bytes() {
+    if skipped("a disk of 64 MiB", needs(&["mount"])) {
+        return;
+    }
+    for method in ["PATCH", "PUT"] {
+        let builder = Builder::new();
+        let disk = Mounted::tmpfs(builder.path("data"), "size=64m");
+        let mut registry = builder
+            .config(debugged(
+                json!({ "metadata": { "reservebytes": 16 * MIB } }),
+            ))
+            .start();
+        let image = kept(&registry);
+        let others = registry.objects();
+        let session = session(&registry).unwrap();
+        let bytes = noise("resumed", 300_000);
+        let (sent, more) = bytes.split_at(200_000);
+        registry.patch(&session).body(sent).send().expect(202);
+        registry.kill_9();
+        // As written and never acknowledged.
+        let objects = registry.objects();
+        let object = objects.iter().find(|path| !others.contains(path)).unwrap();
+        let mut file = std::fs::File::options().append(true).open(object).unwrap();
+        for _ in 0..20 {
+            std::io::Write::write_all(&mut file, &noise("lost", MIB)).unwrap();
+        }
+        drop(file);
+        disk.fill(10 << 20);
+        registry = registry.builder().start();
+        until("the disk is known to be full", SOON, || {
+            registry.health().json()["disk"].is_string().then_some(())
+        });
+        blob(&registry, &noise("another", 100_000)).expect_error(507, "UNAVAILABLE");
+        let digest = sha256(&bytes);
+        if method == "PATCH" {
+            registry.patch(&session).body(more).send().expect(202);
+            registry.close_upload(&session, &digest, b"").expect(201);
+        } else {
+            registry.close_upload(&session, &digest, more).expect(201);
+        }
+        assert_eq!(registry.pull_blob("app", &digest), bytes);
+        check_kept(&registry, &image);
+    }
+}
+
 /// A push of an image's manifest that may fail.
 fn manifest(registry: &Registry, tag: &str, image: &Image) -> Answer {
     registry
@@ -156,9 +203,9 @@ fn a_disk_that_is_full_at_start_is_served_and_takes_pushes_when_there_is_room() 
     if skipped("a full disk", needs(&["mount", "mkfs.ext4"])) {
         return;
     }
-    for left in [0, 200_000] {
+    for (block, left) in [(4096, 0), (4096, 200_000), (1024, 0), (1024, 200_000)] {
         let builder = Builder::new();
-        let disk = Mounted::ext4(builder.path("data"), 24 << 20);
+        let disk = Mounted::ext4_of_blocks(builder.path("data"), 24 << 20, block);
         let mut registry = builder.config(debugged(json!({}))).start();
         let image = kept(&registry);
         assert!(registry.terminate().success());
@@ -186,39 +233,74 @@ fn a_disk_that_is_full_at_start_is_served_and_takes_pushes_when_there_is_room() 
     }
 }
 
+/// Case 111: nothing is left of the file that SQLite maps, and there are blocks for a part of it.
+#[test]
+fn without_room_for_the_index_of_the_log_the_start_says_so() {
+    if skipped("a full disk", needs(&["mount", "mkfs.ext4"])) {
+        return;
+    }
+    let builder = Builder::new();
+    let disk = Mounted::ext4_of_blocks(builder.path("data"), 24 << 20, 1024);
+    let mut registry = builder.config(debugged(json!({}))).start();
+    let image = kept(&registry);
+    assert!(registry.terminate().success());
+    let index = registry.data().join("roadstead.db-shm");
+    std::fs::remove_file(&index).unwrap();
+    let mut filler = None;
+    for blocks in [0, 1, 9, 20] {
+        filler = Some(disk.fill(blocks * 1024));
+        // Should it start all the same, it is ended.
+        let builder = registry.builder().through(&["timeout", "10"]);
+        let ended = builder.command().output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let line = said.lines().last().unwrap_or_default();
+        assert!(
+            line.contains("cannot make room on the disk for") && line.contains("roadstead.db-shm"),
+            "{blocks}: {ended:?}"
+        );
+        assert_eq!(ended.status.code(), Some(1), "{blocks}: {ended:?}");
+        drop(std::fs::remove_file(&index));
+    }
+    std::fs::remove_file(filler.unwrap()).unwrap();
+    registry = registry.builder().start();
+    check_kept(&registry, &image);
+}
+
 /// A disk that others have filled to the last byte, reserve or not: SQLite finds it full as well.
 #[test]
 fn a_disk_without_a_byte_ends_nothing() {
     if skipped("a full disk", needs(&["mount", "mkfs.ext4"])) {
         return;
     }
-    let builder = Builder::new();
-    let disk = Mounted::ext4(builder.path("data"), 24 << 20);
-    // The reserve does not help: the registry runs into the end of the disk itself.
-    let sections = json!({ "metadata": { "reservebytes": 0 } });
-    let mut registry = builder.config(debugged(sections)).start();
-    let image = kept(&registry);
-    let filler = disk.fill(0);
-    let mut full = false;
-    for round in 0..400 {
-        let answer = blob(&registry, &noise(&format!("full {round}"), 3_000));
-        assert!([201, 507].contains(&answer.status), "{answer:?}");
-        full |= answer.status == 507;
-        if full && round > 20 {
-            break;
+    for block in [4096, 1024] {
+        let builder = Builder::new();
+        let disk = Mounted::ext4_of_blocks(builder.path("data"), 24 << 20, block);
+        // The reserve does not help: the registry runs into the end of the disk itself.
+        let sections = json!({ "metadata": { "reservebytes": 0 } });
+        let mut registry = builder.config(debugged(sections)).start();
+        let image = kept(&registry);
+        let filler = disk.fill(0);
+        let mut full = false;
+        for round in 0..400 {
+            let answer = blob(&registry, &noise(&format!("full {round}"), 3_000));
+            assert!([201, 507].contains(&answer.status), "{answer:?}");
+            full |= answer.status == 507;
+            if full && round > 20 {
+                break;
+            }
         }
+        assert!(full, "the disk was never full");
+        let answer = manifest(&registry, "v2", &image);
+        assert!([201, 507].contains(&answer.status), "{answer:?}");
+        check_kept(&registry, &image);
+        std::fs::remove_file(filler).unwrap();
+        until("there is room", SOON, || {
+            (blob(&registry, &noise("room", 300_000)).status == 201).then_some(())
+        });
+        assert!(registry.is_running());
+        registry.kill_9();
+        check_kept(&registry.restart(), &image);
     }
-    assert!(full, "the disk was never full");
-    let answer = manifest(&registry, "v2", &image);
-    assert!([201, 507].contains(&answer.status), "{answer:?}");
-    check_kept(&registry, &image);
-    std::fs::remove_file(filler).unwrap();
-    until("there is room", SOON, || {
-        (blob(&registry, &noise("room", 300_000)).status == 201).then_some(())
-    });
-    assert!(registry.is_running());
-    registry.kill_9();
-    check_kept(&registry.restart(), &image);
 }
 
 /// Case 112: no inode is left.

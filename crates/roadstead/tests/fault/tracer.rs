@@ -18,18 +18,18 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    /// Traces this call, on this path alone where one is given.
-    pub(crate) fn attach(
-        registry: &Registry,
-        inject: &str,
-        call: &str,
-        path: Option<&Path>,
-    ) -> Self {
+    /// Makes calls fail, each as `<call>:error=<error>…`; where a path is given, those on it alone.
+    pub(crate) fn attach(registry: &Registry, injects: &[&str], path: Option<&Path>) -> Self {
         let log = registry.builder().path("strace");
         drop(std::fs::remove_file(&log));
+        let call = |inject: &&str| inject.split(':').next().unwrap().to_owned();
+        let calls: Vec<String> = injects.iter().map(call).collect();
+        let injects = injects.iter().map(|inject| format!("inject={inject}"));
         let mut child = Command::new("strace")
             .args(["-f", "-y", "-p", &registry.pid().to_string()])
-            .args(["-e", &format!("trace={call}"), "-e", inject, "-o"])
+            .args(["-e", &format!("trace={}", calls.join(","))])
+            .args(injects.flat_map(|inject| ["-e".to_owned(), inject]))
+            .arg("-o")
             .arg(&log)
             .args(path.into_iter().flat_map(|path| [Path::new("-P"), path]))
             .stdin(Stdio::null())

@@ -15,7 +15,7 @@ const ERRORS: [&str; 6] = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EFBIG", "EINTR"]
 /// Every call fails, but one that was interrupted, which is called again until it passes.
 fn inject(error: &str) -> String {
     let when = if error == "EINTR" { "1" } else { "1+" };
-    format!("inject=ftruncate:error={error}:when={when}")
+    format!("ftruncate:error={error}:when={when}")
 }
 
 /// What a crash has left behind the bytes of an upload cannot be taken off: nothing becomes visible,
@@ -38,7 +38,7 @@ fn an_object_that_cannot_be_cut_is_a_refusal() {
         let mut file = File::options().append(true).open(&object).unwrap();
         file.write_all(&noise("behind it", 5_000)).unwrap();
         let inject = inject(error);
-        let tracer = Tracer::attach(&registry, &inject, "ftruncate", Some(&object));
+        let tracer = Tracer::attach(&registry, &[&inject], Some(&object));
         let close = || registry.put(format!("{session}?digest={digest}"));
         let answer = close().send_any();
         let failed = tracer.detach();
@@ -80,7 +80,7 @@ fn a_log_that_cannot_be_cut_loses_nothing() {
     for error in ERRORS {
         let log = registry.data().join("roadstead.db-wal");
         let inject = inject(error);
-        let tracer = Tracer::attach(&registry, &inject, "ftruncate", Some(&log));
+        let tracer = Tracer::attach(&registry, &[&inject], Some(&log));
         let bytes = noise(&format!("log {error}"), 20_000);
         blob(&registry, &bytes).expect(201);
         acknowledged.push(bytes);
@@ -110,8 +110,8 @@ fn a_push_reserves_nothing_by_fallocate() {
         return;
     }
     let registry = Registry::start();
-    let inject = "inject=fallocate:error=ENOSPC:when=1+";
-    let tracer = Tracer::attach(&registry, inject, "fallocate", None);
+    let inject = "fallocate:error=ENOSPC:when=1+";
+    let tracer = Tracer::attach(&registry, &[inject], None);
     let image = kept(&registry);
     blob(&registry, &noise("large", 9 << 20)).expect(201);
     assert_eq!(tracer.detach(), Vec::<String>::new());

@@ -96,7 +96,8 @@ async fn append(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
     let grant = call.caller.grant(name, ActionSet::PUSH)?;
     check_content_type(&call.headers)?;
     let declared = declared(&call.headers, &call.body)?;
-    app.registry.room(declared.length.unwrap_or(0))?;
+    let more = declared.length.unwrap_or(0);
+    app.registry.room_to_append(&grant, id, more).await?;
     let status = app
         .registry
         .append_upload(&grant, id, declared, call.body)
@@ -119,7 +120,8 @@ async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
     let context = call.context();
     // What is all there already can be closed: it takes no more than a row.
     if declared.length != Some(0) {
-        app.registry.room(declared.length.unwrap_or(0))?;
+        let more = declared.length.unwrap_or(0);
+        app.registry.room_to_append(&grant, id, more).await?;
     }
     app.registry
         .finish_upload(&grant, id, declared, call.body, digest, context)

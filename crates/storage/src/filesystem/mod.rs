@@ -161,6 +161,19 @@ impl Inner {
         }
     }
 
+    /// An object's file and length; what the disk says of it is noted.
+    fn look_at(
+        &self,
+        key: Key,
+        action: &'static str,
+        flags: OFlags,
+    ) -> Result<(File, u64), StorageError> {
+        let file = self.file(key, action, flags);
+        let looked = file.and_then(|file| Ok((self.length_of(key, &file)?, file)));
+        let (length, file) = looked.inspect_err(|error| self.disk.note(error))?;
+        Ok((file, length))
+    }
+
     /// The folder that has the key's name.
     fn folder(&self, key: Key) -> Result<File, StorageError> {
         let path = format!("objects/{}", shard_name(key.shard()));
@@ -192,6 +205,7 @@ impl Inner {
         if length > size {
             let cut = file.set_len(size);
             cut.map_err(|error| StorageError::system("cut an object", error))?;
+            self.disk.given_back();
         }
         Ok(())
     }
@@ -280,22 +294,21 @@ impl ObjectStore for FilesystemStore {
             return Ok(reader(opened));
         }
         // Inline: opening is a look-up in the kernel's cache of names.
-        let file = self.0.file(key, "open an object", OFlags::RDONLY)?;
-        if self.0.length_of(key, &file)? != size {
+        let (file, length) = self.0.look_at(key, "open an object", OFlags::RDONLY)?;
+        if length != size {
             let reason = "it has another length than was sealed";
             return Err(StorageError::Damaged { key, reason });
         }
-        let opened = Arc::new(Opened::new(key, file, size));
+        let opened = Arc::new(Opened::new(key, file, size, self.disk()));
         self.0.opened.keep(&opened);
         Ok(reader(opened))
     }
 
     async fn length(&self, key: Key) -> Result<Option<u64>, StorageError> {
-        let file = match self.0.file(key, "look at an object", OFlags::PATH) {
-            Err(StorageError::NotFound { .. }) => return Ok(None),
-            file => file?,
-        };
-        self.0.length_of(key, &file).map(Some)
+        match self.0.look_at(key, "look at an object", OFlags::PATH) {
+            Err(StorageError::NotFound { .. }) => Ok(None),
+            looked => looked.map(|(_, length)| Some(length)),
+        }
     }
 
     async fn delete(&self, key: Key) -> Result<(), StorageError> {

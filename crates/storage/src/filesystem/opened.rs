@@ -11,7 +11,10 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::Bytes;
 use rustix::fs::fstat;
+use rustix::io::Errno;
 
+use crate::disk::{self, Disk};
+use crate::error::StorageError;
 use crate::key::Key;
 
 use super::map::Map;
@@ -22,15 +25,18 @@ pub(super) struct Opened {
     pub(super) key: Key,
     pub(super) file: File,
     pub(super) size: u64,
+    /// Told of what a read of it says.
+    disk: Arc<Disk>,
     map: OnceLock<Option<Map>>,
 }
 
 impl Opened {
-    pub(super) fn new(key: Key, file: File, size: u64) -> Self {
+    pub(super) fn new(key: Key, file: File, size: u64, disk: Arc<Disk>) -> Self {
         Self {
             key,
             file,
             size,
+            disk,
             map: OnceLock::new(),
         }
     }
@@ -39,6 +45,27 @@ impl Opened {
     fn is_whole(&self) -> bool {
         let size = i64::try_from(self.size);
         fstat(&self.file).is_ok_and(|stat| stat.st_nlink > 0 && Ok(stat.st_size) == size)
+    }
+
+    /// An error of the system while it was read.
+    pub(super) fn failed(&self, error: io::Error) -> StorageError {
+        let error = StorageError::system("read an object", error);
+        self.disk.note(&error);
+        error
+    }
+
+    /// The same while the kernel sent it: most errors are the socket's. Those of the disk have no
+    /// other way into the log, since all that the connection does is break off.
+    fn not_sent(&self, errno: Errno) {
+        let error = io::Error::from(errno);
+        if disk::is_broken(&error) {
+            let error = self.failed(error);
+            tracing::error!(
+                key = %self.key,
+                error = &error as &dyn std::error::Error,
+                "an object could not be sent whole"
+            );
+        }
     }
 
     fn map(&self) -> Option<&Map> {
@@ -118,7 +145,11 @@ impl Sendable {
         let count = bytes.len();
         match rustix::fs::sendfile(socket, &opened.file, Some(&mut offset), count) {
             Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            sent => Ok(sent?),
+            Ok(sent) => Ok(sent),
+            Err(errno) => {
+                opened.not_sent(errno);
+                Err(errno.into())
+            }
         }
     }
 }

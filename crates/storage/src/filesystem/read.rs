@@ -92,7 +92,9 @@ impl FileReader {
             let _ = rustix::fs::fadvise(&opened.file, range.start, ahead, Advice::WillNeed);
             let step = usize::try_from(PAGE_BYTES).unwrap_or(usize::MAX);
             for offset in range.clone().step_by(step).chain([range.end - 1]) {
-                if read_at(&opened.file, &mut [0], offset).map_err(failed)? == 0 {
+                if read_at(&opened.file, &mut [0], offset).map_err(|error| opened.failed(error))?
+                    == 0
+                {
                     return Err(cut_short(opened.key));
                 }
             }
@@ -118,11 +120,12 @@ impl FileReader {
         let mut buffer = BytesMut::zeroed(left.min(STEP_BYTES));
         let offset = self.left.start;
         let read = match read_cached(&self.opened.file, &mut buffer, offset) {
-            Some(read) => read.map_err(failed)?,
+            Some(read) => read.map_err(|error| self.opened.failed(error))?,
             None => {
                 let opened = Arc::clone(&self.opened);
                 let (filled, read) = spawn(move || {
-                    let read = read_at(&opened.file, &mut buffer, offset).map_err(failed)?;
+                    let read = read_at(&opened.file, &mut buffer, offset);
+                    let read = read.map_err(|error| opened.failed(error))?;
                     Ok((buffer, read))
                 })
                 .await?;
@@ -141,10 +144,6 @@ impl FileReader {
 fn cut_short(key: Key) -> StorageError {
     let reason = "it was cut short while it was read";
     StorageError::Damaged { key, reason }
-}
-
-fn failed(error: io::Error) -> StorageError {
-    StorageError::system("read an object", error)
 }
 
 /// Reads what is in memory already; `None` where the disk must be asked.

@@ -151,6 +151,10 @@ async fn what_waits_is_written_before_the_database_closes() {
 struct Backward(std::sync::atomic::AtomicBool);
 
 impl Clock for Backward {
+    fn running(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
     fn now(&self) -> Timestamp {
         let stepped = self.0.swap(true, std::sync::atomic::Ordering::SeqCst);
         if stepped { Timestamp::default() } else { START }

@@ -125,7 +125,8 @@ fn only_a_part_of_the_files_stays_open() {
     let files = OpenedFiles::of(64);
     for _ in 0..100 {
         let file = File::open("/dev/null").unwrap();
-        files.keep(&Arc::new(Opened::new(Key::random(), file, 0)));
+        let disk = Arc::new(Disk::boundless());
+        files.keep(&Arc::new(Opened::new(Key::random(), file, 0, disk)));
     }
     assert!(files.0.len() <= 4, "{}", files.0.len());
 }
