@@ -42,28 +42,37 @@ pub enum ServeError {
 /// The registry's server.
 pub struct Server {
     serving: Arc<Serving>,
+    workers: Workers,
 }
 
 impl Server {
     /// Serves `app` in clear text, or over TLS; `h2c` takes HTTP/2 by prior knowledge in clear
-    /// text.
-    #[must_use]
-    pub fn new(app: Arc<App>, limits: Limits, tls: Option<Tls>, h2c: bool) -> Self {
-        Self {
+    /// text. Starts the threads that will.
+    ///
+    /// # Errors
+    /// [`ServeError::Threads`].
+    pub fn new(
+        app: Arc<App>,
+        limits: Limits,
+        tls: Option<Tls>,
+        h2c: bool,
+    ) -> Result<Self, ServeError> {
+        Ok(Self {
             serving: Arc::new(Serving {
                 app,
                 limits,
                 tls,
                 h2c,
             }),
-        }
+            workers: Workers::start().map_err(ServeError::Threads)?,
+        })
     }
 
     /// Takes connections until `stop`, closes the socket, lets the requests in flight end for at
     /// most `drain`, and breaks off what is left.
     ///
     /// # Errors
-    /// [`ServeError`] at the start; later errors of a connection are its own.
+    /// [`ServeError::Socket`] at the start; later errors of a connection are its own.
     pub async fn serve(
         &self,
         socket: Socket,
@@ -71,7 +80,6 @@ impl Server {
         drain: Duration,
     ) -> Result<(), ServeError> {
         let mut acceptor = Acceptor::new(socket).map_err(ServeError::Socket)?;
-        let workers = Workers::start().map_err(ServeError::Threads)?;
         let places = Arc::new(Semaphore::new(self.serving.limits.connections()));
         let addresses = Addresses::new(self.serving.limits.max_connections_per_address);
         let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
@@ -100,7 +108,7 @@ impl Server {
                     continue;
                 }
             };
-            let worker = workers.least_busy();
+            let worker = self.workers.least_busy();
             let busy = worker.busy();
             let (serving, stop, abort) = (Arc::clone(&self.serving), stop.clone(), abort.clone());
             let connection = async move {

@@ -87,7 +87,7 @@ impl Start {
             Arc::clone(&health),
         );
         let limits = wire::limits(&settings.http.limits, self.open_files);
-        let server = Server::new(Arc::new(app), limits, tls, settings.http.h2c);
+        let server = Server::new(Arc::new(app), limits, tls, settings.http.h2c)?;
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
