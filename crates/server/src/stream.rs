@@ -1,6 +1,7 @@
 //! A connection of either kind, and the way of an object's bytes past this program.
 
 use std::io::{self, IoSlice};
+use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,13 @@ use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// Of an object of this many bytes the head of the answer is not held back. A shorter one goes out
+/// in one packet with it, where packets are large. One of this length and its head make a full
+/// packet and a small rest, which waits for a timer where the kernel paces what it sends: on the
+/// loopback that costs more processor time than everything else of the answer. For a longer one
+/// that is nothing, and a peer that the head has woken takes it in more and smaller pieces.
+const APART_BYTES: RangeInclusive<usize> = (32 << 10) + 1..=256 << 10;
 
 /// What the system holds for a peer where there are many.
 const UNSENT_BYTES: u32 = 256 << 10;
@@ -118,8 +126,8 @@ impl Stream {
         Arc::clone(&self.direct)
     }
 
-    /// Writes slices of which at least one is the object's: what stands before it is held back by
-    /// the kernel for what comes after it, the object is sent by the kernel.
+    /// Writes slices of which at least one is the object's, which the kernel sends: what stands
+    /// before it is held back for it, if it is small.
     fn poll_direct(
         &self,
         cx: &mut Context<'_>,
@@ -164,7 +172,9 @@ fn send(
     match slices.get(..before) {
         None | Some([]) => object.send(socket.as_fd(), &slices[0]),
         Some(head) => {
-            let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
+            let rest: usize = slices[before..].iter().map(|slice| slice.len()).sum();
+            let mut flags = SendFlags::NOSIGNAL;
+            flags.set(SendFlags::MORE, !APART_BYTES.contains(&rest));
             let sent = sendmsg(socket, head, &mut SendAncillaryBuffer::default(), flags);
             Ok(sent?)
         }
