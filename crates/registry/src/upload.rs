@@ -12,6 +12,7 @@ use roadstead_storage::{Key, ObjectStore};
 use crate::body::{BodyFailure, ByteSource};
 use crate::error::Error;
 use crate::hashing::digest_of;
+use crate::hashing_aside::HashingAside;
 use crate::registry::{Context, Registry};
 use crate::session::{Session, start};
 
@@ -252,7 +253,7 @@ impl Registry {
     ) -> Result<(), Error> {
         let begin = session.offset();
         let mut appender = self.store.appender(session.key, &session.state).await?;
-        let mut hasher = session.hasher.clone();
+        let mut hashing = HashingAside::new(session.hasher.clone());
         let (mut received, mut unflushed) = (0u64, 0u64);
         let mut next = Some(first);
         let mut failure = None;
@@ -273,11 +274,11 @@ impl Registry {
             }
             unflushed += chunk.len() as u64;
             self.disk.take(chunk.len() as u64)?;
-            hasher.update(&chunk);
+            hashing.update(chunk.clone()).await?;
             appender.write(chunk).await?;
             if unflushed >= self.settings.checkpoint_bytes {
                 session.state = appender.flush_durable().await?;
-                session.hasher = hasher.clone();
+                session.hasher = hashing.hasher().await?;
                 session.durable = session.progress();
                 failpoint!("registry::upload::checkpoint");
                 self.advance(session).await?;
@@ -290,7 +291,7 @@ impl Registry {
         }
         session.state = appender.finish().await?;
         failpoint!("registry::upload::received");
-        session.hasher = hasher;
+        session.hasher = hashing.hasher().await?;
         assert_eq!(
             session.offset(),
             begin + received,
