@@ -52,6 +52,18 @@ pub enum MetadataError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The log of changes that are not in the database file yet was deleted.
+    #[error(
+        "the metadata database was not closed when it was last used, and its log {path} is gone: \
+         the newest changes may be lost; put the log back; if another program has merged it, or to go \
+         on without it, remove {lock}"
+    )]
+    LogGone {
+        /// The log.
+        path: PathBuf,
+        /// The file that says that there must be one.
+        lock: PathBuf,
+    },
     /// A row holds what no release writes.
     #[error("the metadata database holds an unreadable value: {what}")]
     Unreadable {

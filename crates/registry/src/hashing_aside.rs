@@ -9,11 +9,12 @@ use tokio::task::JoinHandle;
 use crate::error::Error;
 use crate::hashing::Hasher;
 
-/// Bytes that are gathered for one step. Less than that is hashed in place.
+/// Bytes that are gathered for one step.
 const STEP_BYTES: usize = 256 << 10;
-
-/// Pieces below this are hashed in place: gathered, each would hold more than its bytes.
-const SMALL_BYTES: usize = 4 << 10;
+/// Pieces that are gathered at most: each may hold more memory than it has bytes.
+const PIECES_MAX: usize = 32;
+/// Less than this is not worth another thread's time.
+const SMALL_BYTES: usize = 32 << 10;
 
 /// A running hash of what it is given, in order.
 pub(crate) struct HashingAside {
@@ -44,14 +45,13 @@ impl HashingAside {
     /// # Errors
     /// [`Error::CutOff`] where the process is ending.
     pub(crate) async fn update(&mut self, bytes: Bytes) -> Result<(), Error> {
-        if bytes.len() < SMALL_BYTES {
-            self.caught_up().await?.update(&bytes);
-            return Ok(());
-        }
         self.gathered_bytes += bytes.len();
         self.gathered.push(bytes);
-        if self.gathered_bytes < STEP_BYTES {
+        if self.gathered_bytes < STEP_BYTES && self.gathered.len() < PIECES_MAX {
             return Ok(());
+        }
+        if self.gathered_bytes < SMALL_BYTES {
+            return self.caught_up().await.map(drop);
         }
         let mut hasher = self.here().await?;
         let chunks = mem::take(&mut self.gathered);

@@ -44,7 +44,7 @@ impl Files {
 
     /// Takes the lock that one process holds; it goes with the file.
     pub(super) fn lock(&self) -> Result<File, MetadataError> {
-        let path = beside(&self.database, ".lock");
+        let path = self.lock_path();
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock =
             rustix::fs::openat(CWD, &path, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| {
@@ -151,6 +151,14 @@ impl Files {
         let directory = self.database.parent().unwrap_or(Path::new("/"));
         let opened = File::open(directory).map_err(io_error("open", directory))?;
         opened.sync_all().map_err(io_error("flush", directory))
+    }
+
+    pub(super) fn lock_path(&self) -> PathBuf {
+        beside(&self.database, ".lock")
+    }
+
+    pub(super) fn has_log(&self) -> bool {
+        fs::symlink_metadata(&self.log).is_ok()
     }
 
     /// The length of the log; 0 where there is none.

@@ -17,6 +17,7 @@ mod file;
 mod journal;
 mod list;
 mod log_index;
+mod log_mark;
 mod manifest;
 mod migrate;
 mod readers;
@@ -41,6 +42,7 @@ use cache::Cache;
 pub use copy::DatabaseCopy;
 use file::Files;
 use log_index::LogIndex;
+use log_mark::LogMark;
 use readers::Readers;
 use writer::Writer;
 
@@ -59,7 +61,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     horizons: Horizons,
     _log_index: LogIndex,
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 /// The oldest SQLite without the defect that loses commits when a log is reset (3.51.3).
@@ -71,6 +73,7 @@ impl SqliteMetadata {
     ///
     /// # Errors
     /// [`MetadataError::InUse`], [`MetadataError::NoDatabase`], [`MetadataError::Damaged`],
+    /// [`MetadataError::LogGone`],
     /// [`MetadataError::TooNew`], [`MetadataError::NotAFile`],
     /// [`MetadataError::NetworkFilesystem`], [`MetadataError::OldSqlite`], [`MetadataError::Io`];
     /// what is there was not changed then.
@@ -88,8 +91,9 @@ impl SqliteMetadata {
             });
         }
         let files = Files::resolve(path)?;
-        let lock = files.lock()?;
+        let lock = Arc::new(files.lock()?);
         let exists = files.check()?;
+        LogMark::check(&files, &lock, exists)?;
         if !exists {
             if objects_exist {
                 return Err(MetadataError::NoDatabase {
@@ -106,6 +110,7 @@ impl SqliteMetadata {
         let cache = Arc::new(Cache::new());
         let writer = Writer::start(
             connection,
+            LogMark::set(&files, &lock),
             files.log.clone(),
             horizons,
             Arc::clone(&clock),

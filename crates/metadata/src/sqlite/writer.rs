@@ -25,6 +25,7 @@ use crate::error::MetadataError;
 use super::cache::{Cache, Touched};
 use super::checkpoint::Checkpoint;
 use super::error::{commit_ends_the_process, ends_the_process};
+use super::log_mark::LogMark;
 use super::statement::change;
 
 /// A transaction's surroundings, as a change sees them.
@@ -77,6 +78,7 @@ impl Writer {
     /// Starts the thread. `log` is the write-ahead log's file.
     pub(super) fn start(
         connection: Connection,
+        mark: LogMark,
         log: PathBuf,
         horizons: Horizons,
         clock: Arc<dyn Clock>,
@@ -85,6 +87,7 @@ impl Writer {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let (signal, failed) = watch::channel(false);
         let mut work = Work {
+            _mark: mark,
             connection,
             horizons,
             clock,
@@ -243,6 +246,8 @@ impl Drop for FailureSignal {
 
 /// The thread's own state.
 struct Work {
+    /// Stands before the connection, and so goes first.
+    _mark: LogMark,
     connection: Connection,
     horizons: Horizons,
     clock: Arc<dyn Clock>,

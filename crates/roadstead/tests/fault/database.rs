@@ -136,6 +136,36 @@ fn a_log_without_its_database_is_refused_with_instructions() {
         .pull_image("app", "v1", &Image::new("log"));
 }
 
+/// Case 114: the log alone, whose changes SQLite would not miss.
+#[test]
+fn a_database_whose_log_was_deleted_is_refused_with_instructions() {
+    let mut registry = Registry::start();
+    let image = Image::new("log");
+    registry.push_image("app", "v1", &image);
+    registry.kill_9();
+    let log = registry.data().join("roadstead.db-wal");
+    let moved = registry.builder().path("moved");
+    fs::rename(&log, &moved).unwrap();
+    let before = names(&registry.data());
+    let said = registry.builder().refused().join("\n");
+    for part in ["roadstead.db-wal is gone", "remove", "roadstead.db.lock"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(names(&registry.data()), before);
+    fs::rename(&moved, &log).unwrap();
+    registry = registry.restart();
+    registry.pull_image("app", "v1", &image);
+    // A clean stop needs no log, and neither does an end that others have made of it.
+    assert!(registry.terminate().success());
+    registry = registry.restart();
+    registry.pull_image("app", "v1", &image);
+    registry.kill_9();
+    fs::remove_file(&log).unwrap();
+    registry.builder().refused();
+    fs::remove_file(registry.data().join("roadstead.db.lock")).unwrap();
+    registry.restart();
+}
+
 /// Case 116: the kernel is made to say that the directory is on another file system.
 #[test]
 fn a_database_on_a_network_is_refused_and_one_in_memory_is_warned_of() {

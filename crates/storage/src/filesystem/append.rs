@@ -22,8 +22,8 @@ use super::{FilesystemStore, Inner, spawn};
 /// Bytes after which the disk is told of them.
 const EARLY_BYTES: u64 = 8 << 20;
 /// Bytes that are gathered before they are written; as many again may be on their way to the disk.
-/// Writes end at multiples of it, so that the system keeps the object in few large pieces of memory:
-/// what was just pushed is sent to its readers for a fifth less processor time.
+/// Writes end at multiples of it: no page is written in two steps, and the system can keep runs of
+/// them in one piece.
 const STEP_BYTES: usize = 256 << 10;
 
 /// Opens an object behind `offset` bytes; at the start it is created.
