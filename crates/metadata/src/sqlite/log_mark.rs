@@ -62,21 +62,16 @@ impl LogMark {
         if !files.has_log() {
             return Self { lock: None };
         }
-        match set() {
-            Ok(()) => Self {
-                lock: Some(Arc::clone(lock)),
-            },
-            Err(error) => {
-                tracing::warn!(
-                    %error,
-                    "the metadata database's lock cannot be written: a -wal file that is deleted \
-                     after an unclean stop would not be missed"
-                );
-                // Whatever was written of it, or stands there from before, is to go.
-                Self {
-                    lock: Some(Arc::clone(lock)),
-                }
-            }
+        if let Err(error) = set() {
+            tracing::warn!(
+                %error,
+                "the metadata database's lock cannot be written: a -wal file that is deleted after \
+                 an unclean stop would not be missed"
+            );
+        }
+        // Taken away in either case: some of it may have been written.
+        Self {
+            lock: Some(Arc::clone(lock)),
         }
     }
 }
