@@ -34,7 +34,7 @@ async fn everything_is_there_after_opening_again() {
     assert_eq!(sqlite.journal(0, 100).await.unwrap(), lines);
     push(&sqlite, "b", 2).await;
     let more = sqlite.journal(lines.len() as u64, 100).await.unwrap();
-    assert_eq!(more[0].repository.as_i64(), 2, "numbers go on");
+    assert_eq!(more[0].repository.unwrap().as_i64(), 2, "numbers go on");
     assert_eq!(sqlite.broken_invariants(), Vec::<String>::new());
 }
 
