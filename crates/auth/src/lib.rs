@@ -1,28 +1,40 @@
 //! Who somebody is, and what they may do.
 //!
-//! The crate turns the value of an `Authorization` header into a [`Principal`], and a principal's
-//! wish into a [`Grant`](roadstead_oci::Grant) or a [`Refusal`]. It knows no HTTP status, no route
-//! and no storage; nobody else may make a grant.
+//! The crate turns what a request shows of who asks into a [`Principal`], and a principal's wish
+//! into a [`Grant`](roadstead_oci::Grant) or a [`Refusal`]. It knows no HTTP status, no route and no
+//! storage of content; nobody else may make a grant.
 //!
-//! Read `authenticate.rs` first, which puts the parts together, then `policy.rs`, where every
-//! decision is made.
+//! Read `authoriser.rs` first, which puts the parts together, then `policy.rs`, where every decision
+//! is made, and `token_server.rs` with `issuer.rs`, which make and read our own tokens.
 
 mod accepted;
-mod authenticate;
+mod authenticators;
+mod authoriser;
 mod basic;
 mod challenge;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod htpasswd;
+mod issuer;
 mod policy;
 mod principal;
+mod scope;
 mod secret;
+mod token_server;
 mod user_file;
 mod verify;
 
-pub use authenticate::Authoriser;
+pub use authoriser::{Authoriser, Granted, Presented, Setup, SetupError};
 pub use basic::BasicError;
+pub use challenge::{BearerError, Origin};
 pub use error::{Reason, Refusal};
-pub use principal::Principal;
+pub use issuer::{IssueError, IssuerSettings, KeyError, TokenRefused};
+pub use policy::{
+    Circumstances, Decision, Effect, Explanation, Policy, PolicySettings, Preset, Question,
+    RuleError, RuleSettings,
+};
+pub use principal::{Kind, Principal};
+pub use scope::Scope;
+pub use token_server::{TokenAnswer, TokenGrant, TokenRequest};
 pub use user_file::{FileProblem, HtpasswdError};

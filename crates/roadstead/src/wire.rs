@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use regex::RegexSet;
-use roadstead_auth::Authoriser;
+use roadstead_auth::{
+    Authoriser, IssuerSettings, Policy, PolicySettings, Preset, RuleError, Setup,
+};
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
 use roadstead_server::{AppSettings, Limits, Tls, TlsVersion};
@@ -69,11 +71,50 @@ pub(crate) fn registry(settings: &Settings, stores: Stores) -> anyhow::Result<re
 /// Who may come in.
 ///
 /// # Errors
-/// A file of users that cannot be used.
-pub(crate) fn authoriser(auth: &Auth) -> anyhow::Result<Authoriser> {
-    Ok(match auth {
-        Auth::Open => Authoriser::open(),
-        Auth::Htpasswd { realm, path } => Authoriser::htpasswd(realm, path)?,
+/// Files, keys and rules that cannot be used.
+pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::Result<Authoriser> {
+    let access = settings.access.as_ref();
+    let htpasswd = match &settings.auth {
+        Auth::Open => None,
+        Auth::Htpasswd { realm, path } => Some((realm, path)),
+    };
+    let is_open = match access {
+        None => htpasswd.is_none(),
+        Some(access) => access.is_open(),
+    };
+    if is_open {
+        return Ok(Authoriser::open());
+    }
+    let issuer = access.and_then(|access| access.tokens.as_ref());
+    let realm = htpasswd.map(|(realm, _)| realm);
+    let realm = realm.or(access.map(|access| &access.realm));
+    let setup = Setup {
+        policy: policy(settings)?,
+        realm: realm.cloned().unwrap_or_default(),
+        htpasswd: htpasswd.map(|(_, path)| path.clone()),
+        issuer: issuer.map(|tokens| IssuerSettings {
+            realm: tokens.realm.clone(),
+            service: tokens.service.clone(),
+            lifetime: tokens.lifetime,
+            refresh_lifetime: tokens.refresh_lifetime,
+        }),
+    };
+    Ok(Authoriser::new(setup, metadata).await?)
+}
+
+/// The rules: without any, whoever comes in may do everything, as with `distribution`.
+///
+/// # Errors
+/// Rules that cannot be understood, which reading the configuration has found before.
+pub(crate) fn policy(settings: &Settings) -> Result<Policy, RuleError> {
+    let preset = match (&settings.access, &settings.auth) {
+        (Some(access), _) => return Policy::new(&access.policy),
+        (None, Auth::Open) => Preset::Open,
+        (None, _) => Preset::Private,
+    };
+    Policy::new(&PolicySettings {
+        preset: Some(preset),
+        ..PolicySettings::default()
     })
 }
 

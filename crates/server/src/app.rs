@@ -1,5 +1,6 @@
 //! The application: from a request to its answer in the same few steps for every endpoint.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
@@ -7,11 +8,10 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use roadstead_auth::Authoriser;
-use roadstead_oci::{ActionSet, ErrorCode, PrincipalName};
+use roadstead_oci::{ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
-use serde_json::Value;
 
-use crate::authorise::{Caller, catalog_needs, needs};
+use crate::authorise::{Caller, Needs};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::handlers;
@@ -110,6 +110,8 @@ pub(crate) struct Asked {
     pub(crate) body: RequestBody,
     pub(crate) request_id: RequestId,
     pub(crate) address: Arc<str>,
+    /// The client's address, where it has one.
+    pub(crate) client: Option<IpAddr>,
     pub(crate) direct: Option<Arc<Direct>>,
 }
 
@@ -148,6 +150,9 @@ impl App {
             )
             .detail("health check failed: please see /debug/health")),
             Ok(Route::Root) => Ok(handlers::base::root()),
+            Ok(Route::Token) if self.authoriser.issues_tokens() => {
+                Box::pin(handlers::token::handle(self, asked, &mut principal)).await
+            }
             route => self.identified(route, asked, &mut principal).await,
         };
         let result = result.and_then(|answer| self.hold(answer));
@@ -182,15 +187,13 @@ impl App {
             body,
             request_id,
             address,
+            client,
             direct,
         } = asked;
-        let needed = || {
-            route
-                .as_ref()
-                .map_or(Value::Null, |route| needed(route, &parts.method))
-        };
-        let caller = Caller::identify(&self.authoriser, &parts.headers, needed).await?;
+        let needs = || Needs::of(route.as_ref(), &parts);
+        let caller = Caller::identify(&self.authoriser, &parts.headers, client, needs).await?;
         *principal = Some(caller.name().clone());
+        caller.enter(route.as_ref(), &parts)?;
         let route = route.as_ref().map_err(Clone::clone)?;
         let call = Call {
             query: Query::parse(parts.uri.query())?,
@@ -234,6 +237,8 @@ impl App {
         match route {
             Route::Root => Ok(handlers::base::root()),
             Route::Base => Ok(handlers::base::base()),
+            // Without a token server there is nothing here.
+            Route::Token => Err(RouteError::Unknown.into()),
             Route::Manifest(name, reference) => {
                 handlers::manifest::handle(self, name, reference, call).await
             }
@@ -296,26 +301,5 @@ impl Answered {
                 response: failure.into_response(),
             },
         }
-    }
-}
-
-/// What a method needs on a repository (compatibility with `distribution`'s challenge detail).
-pub(crate) fn actions(method: &Method) -> ActionSet {
-    match *method {
-        Method::POST | Method::PUT | Method::PATCH => ActionSet::PUSH,
-        Method::DELETE => ActionSet::DELETE,
-        _ => ActionSet::PULL,
-    }
-}
-
-fn needed(route: &Route, method: &Method) -> Value {
-    match route {
-        Route::Root | Route::Base => Value::Null,
-        Route::Catalog => catalog_needs(),
-        // Cancelling one's own upload is part of pushing.
-        Route::Upload(name, _) if *method == Method::DELETE => needs(name, ActionSet::PUSH),
-        route => route
-            .repository()
-            .map_or(Value::Null, |name| needs(name, actions(method))),
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(crate) async fn serve(
     serving: Arc<Serving>,
     stream: Stream,
     address: Arc<str>,
+    client: Option<IpAddr>,
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
@@ -54,7 +56,7 @@ pub(crate) async fn serve(
         if let Some(protocol) = protocol {
             // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
             let direct = (protocol == Protocol::Http1).then_some(direct);
-            run(&serving, paced, protocol, address, direct, stop).await;
+            run(&serving, paced, protocol, (address, client), direct, stop).await;
         }
         return;
     };
@@ -74,7 +76,7 @@ pub(crate) async fn serve(
             &serving,
             Paced::new(stream, limits),
             protocol,
-            address,
+            (address, client),
             None,
             stop,
         )
@@ -99,7 +101,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     serving: &Serving,
     mut paced: Paced<S>,
     protocol: Protocol,
-    address: Arc<str>,
+    (address, client): (Arc<str>, Option<IpAddr>),
     direct: Option<Arc<Direct>>,
     stop: CancellationToken,
 ) {
@@ -109,6 +111,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
         address,
+        client,
         direct,
         activity: Arc::clone(&activity),
         pace: limits.pace(),

@@ -28,7 +28,7 @@ pub fn route(path: &str, prefix: &str) {
     assert!(!route.methods().is_empty() && !route.label().is_empty());
     let urls = Urls::new(None, prefix);
     let canonical = match &route {
-        Route::Root | Route::Base | Route::Catalog => return,
+        Route::Root | Route::Base | Route::Token | Route::Catalog => return,
         Route::Tags(name) => format!("{prefix}v2/{name}/tags/list"),
         Route::Manifest(name, Reference::Digest(digest)) => urls.manifest(name, digest),
         Route::Manifest(name, tag) => format!("{prefix}v2/{name}/manifests/{tag}"),

@@ -7,6 +7,7 @@ use roadstead_oci::{Digest, RepositoryName};
 use roadstead_registry::UploadId;
 
 use crate::body::ResponseBody;
+use crate::routes::TOKEN_PATH;
 
 pub(crate) const API_VERSION: HeaderName =
     HeaderName::from_static("docker-distribution-api-version");
@@ -22,6 +23,12 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
+/// The URL of the token endpoint of a registry that clients reach at `host` (`http.host`).
+#[must_use]
+pub fn token_url(host: &str, prefix: &str) -> String {
+    Urls::new(Some(host), prefix).token()
+}
 
 /// Where the registry stands for its clients: by configuration alone. Host and forwarded headers
 /// are never echoed.
@@ -48,6 +55,11 @@ impl Urls {
             }
         };
         Self { base }
+    }
+
+    /// The token endpoint.
+    pub(crate) fn token(&self) -> String {
+        format!("{}/{TOKEN_PATH}", self.base)
     }
 
     pub(crate) fn blob(&self, repository: &RepositoryName, digest: &Digest) -> String {

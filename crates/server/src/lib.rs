@@ -39,6 +39,7 @@ mod tls;
 mod workers;
 
 pub use app::{App, AppSettings};
+pub use headers::token_url;
 pub use health::Health;
 pub use limits::Limits;
 pub use listener::{ServeError, Server, Socket};

@@ -121,7 +121,7 @@ impl Server {
                     }
                 };
                 tokio::select! {
-                    () = connection::serve(serving, stream, peer.name, stop) => {}
+                    () = connection::serve(serving, stream, peer.name, peer.ip, stop) => {}
                     () = abort.cancelled() => {}
                 }
             };

@@ -1,5 +1,6 @@
 //! From a request of a connection to its answer: identity, strictness, the application, the log.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Peer {
     pub(crate) app: Arc<App>,
     pub(crate) address: Arc<str>,
+    pub(crate) client: Option<IpAddr>,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
     pub(crate) activity: Arc<Activity>,
@@ -64,6 +66,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
                 body,
                 request_id,
                 address: Arc::clone(&peer.address),
+                client: peer.client,
                 direct: peer.direct.clone(),
             };
             // In its place from the start: it is moved nowhere.

@@ -8,8 +8,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use roadstead_auth::Authoriser;
 use roadstead_registry::Registry;
 use roadstead_server::{App, Health, Server};
 use tokio_util::sync::CancellationToken;
@@ -75,14 +77,14 @@ impl Start {
         };
         let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
         let tls = wire::tls(settings)?;
-        let authoriser = Arc::new(wire::authoriser(&settings.auth)?);
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
+        let authoriser = Arc::new(wire::authoriser(settings, metadata.clone()).await?);
         let registry = Arc::new(wire::registry(settings, stores)?);
         let health = Arc::new(Health::of(Arc::clone(&registry)));
         let app = App::new(
             Arc::clone(&registry),
-            authoriser,
+            Arc::clone(&authoriser),
             wire::app_settings(settings),
             Arc::clone(&health),
         );
@@ -92,6 +94,7 @@ impl Start {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
+        tasks.spawn(tend_keys(authoriser, stop.clone()));
         let address = bound.address();
         let debug_address = debug.as_ref().map(Bound::address);
         if let Some(debug) = debug {
@@ -160,6 +163,25 @@ fn background(
         ));
     }
 }
+
+/// Keeps the keys that tokens are signed with the same on all replicas, and young.
+async fn tend_keys(authoriser: Arc<Authoriser>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(TEND_KEYS))
+        .await
+        .is_some()
+    {
+        if let Err(error) = authoriser.tend().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "token signing keys cannot be read again; those of before stay in force"
+            );
+        }
+    }
+}
+
+/// How often keys of other replicas are looked for.
+const TEND_KEYS: Duration = Duration::from_secs(60);
 
 /// The line that says where requests are taken, and the plain ones of a start without a file.
 fn announce(settings: &Settings, built_in: bool, address: &str, debug: Option<&str>) {

@@ -31,7 +31,9 @@ pub(crate) fn read(root: &Cursor<'_>) -> Auth {
         (true, false) => htpasswd(&auth.section("htpasswd")),
         (false, true) => Auth::Open,
         (false, false) => {
-            if !["token", "silly"].iter().any(|name| auth.contains(name)) {
+            if !["token", "silly"].iter().any(|name| auth.contains(name))
+                && !root.contains("access")
+            {
                 root.report().warn(
                     "no auth is configured: everybody who reaches this registry may push and \
                      delete (auth: none says that this is meant)",

@@ -5,6 +5,7 @@
 //! sweeps it for keys that are unknown or not served, then each section's file turns its part
 //! into finished types by a `cursor`. All problems are collected, so one start names all of them.
 
+mod access;
 mod auth;
 mod cursor;
 mod duration;
@@ -33,6 +34,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use access::Access;
 pub(crate) use auth::Auth;
 pub(crate) use health::Health;
 pub(crate) use http::{Http, Listen, TlsVersion};
@@ -61,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     /// Who may come in.
     pub(crate) auth: Auth,
+    /// Who may do what; `None`: whoever comes in may do everything.
+    pub(crate) access: Option<Access>,
     /// What is watched.
     pub(crate) health: Health,
     /// How long lists may be.
@@ -220,10 +224,12 @@ fn settings(node: &Node, report: &Report) -> Settings {
             &format!("a configuration needs it: version: {VERSION}"),
         ),
     }
+    let http = http::read(&root);
     Settings {
         log: log::read(&root),
         storage: storage::read(&root),
-        http: http::read(&root),
+        access: access::read(&root, &http),
+        http,
         auth: auth::read(&root),
         health: health::read(&root),
         listing: listing::read(&root),

@@ -13,11 +13,19 @@ use crate::headers::{CONTENT_DIGEST, UPLOAD_ID, empty, received, value};
 
 /// POST: mounts a blob, takes a whole one, or starts a session.
 pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answer {
-    let grant = call.caller.grant(name, ActionSet::PUSH)?;
+    let from = call.query.one("from")?.map(RepositoryName::parse);
+    let from = from.as_ref().map(Result::as_ref);
+    let source = from.and_then(Result::ok);
+    let grant = call.caller.grant_mount(name, source)?;
     app.registry.room(call.body.content_length().unwrap_or(0))?;
     if let Some(mount) = call.query.one("mount")? {
         let digest = digest_parameter(mount)?;
-        if mounted(app, &grant, &digest, &call).await? {
+        let sources = match from {
+            // A name that breaks the grammar is nobody's.
+            Some(_) => source.cloned().into_iter().collect(),
+            None => app.registry.holders(&grant, &digest).await?,
+        };
+        if mounted(app, &grant, &digest, sources, &call).await? {
             return Ok(created(app, name, &digest));
         }
     } else if let Some(digest) = call.query.one("digest")? {
@@ -141,11 +149,13 @@ async fn cancel(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
 
 /// Whether the blob could be mounted. Whatever is in the way, the client gets a session and learns
 /// nothing about repositories that it may not pull.
-async fn mounted(app: &App, grant: &Grant, digest: &Digest, call: &Call) -> Result<bool, Failure> {
-    let sources = match call.query.one("from")? {
-        Some(from) => RepositoryName::parse(from).into_iter().collect(),
-        None => app.registry.holders(grant, digest).await?,
-    };
+async fn mounted(
+    app: &App,
+    grant: &Grant,
+    digest: &Digest,
+    sources: Vec<RepositoryName>,
+    call: &Call,
+) -> Result<bool, Failure> {
     for source in sources {
         let Ok(source) = call.caller.grant(&source, ActionSet::PULL) else {
             continue;
