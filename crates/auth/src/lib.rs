@@ -8,12 +8,14 @@
 //! decision is made.
 
 mod accepted;
+mod api_key;
 mod authenticate;
 mod basic;
 mod challenge;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hash;
 mod htpasswd;
 mod policy;
 mod principal;
@@ -21,8 +23,10 @@ mod secret;
 mod user_file;
 mod verify;
 
+pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
 pub use authenticate::Authoriser;
 pub use basic::BasicError;
 pub use error::{Reason, Refusal};
+pub use hash::{NewHashError, hash_password};
 pub use principal::Principal;
 pub use user_file::{FileProblem, HtpasswdError};
