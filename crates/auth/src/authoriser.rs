@@ -13,10 +13,12 @@ use crate::authenticators::Authenticators;
 use crate::basic::{BasicError, Credentials};
 use crate::challenge::{BearerError, Challenge, Origin, Realm};
 use crate::error::{Reason, Refusal};
+use crate::hash::{HashError, NewHashError};
 use crate::issuer::{Issuer, IssuerSettings, KeyError, TokenRefused};
 use crate::policy::{Candidate, Circumstances, Decision, Policy, Preset, Wish};
 use crate::principal::{Credential, Identity, Principal};
 use crate::scope::Scope;
+use crate::token_server::refreshed;
 use crate::user_file::HtpasswdError;
 
 /// The authority of a registry: it says who asks, and what they may do.
@@ -37,6 +39,8 @@ pub struct Setup {
     pub realm: String,
     /// Users and hashes in a file.
     pub htpasswd: Option<PathBuf>,
+    /// Whether local users and robots of the metadata store may come in.
+    pub accounts: bool,
     /// The built-in token server.
     pub issuer: Option<IssuerSettings>,
 }
@@ -53,6 +57,12 @@ pub enum SetupError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Randomness(#[from] getrandom::Error),
+    /// No password can be hashed.
+    #[error("no password can be hashed")]
+    Hash(#[from] NewHashError),
+    /// Our own hash is not one that we read.
+    #[error("a new hash cannot be read")]
+    OwnHash(#[from] HashError),
 }
 
 /// What a request shows of who asks.
@@ -92,7 +102,8 @@ impl Authoriser {
     /// # Errors
     /// [`SetupError`]: whatever is configured and cannot be used. Nothing is left out instead.
     pub async fn new(setup: Setup, metadata: Meta) -> Result<Self, SetupError> {
-        let authenticators = Authenticators::new(setup.htpasswd.as_deref())?;
+        let accounts = setup.accounts.then(|| metadata.clone());
+        let authenticators = Authenticators::new(setup.htpasswd.as_deref(), accounts)?;
         let realm = setup.issuer.as_ref().and_then(|issuer| {
             let realm = issuer.realm.clone()?;
             Some((realm, issuer.service.clone()))
@@ -171,10 +182,30 @@ impl Authoriser {
         value: &[u8],
     ) -> Result<Option<Identity>, Refusal> {
         match Credentials::parse(value) {
-            Ok(credentials) => authenticators.login(&credentials).await.map(Some),
+            Ok(credentials) => self.login(authenticators, &credentials).await.map(Some),
             Err(BasicError::Nobody) => Ok(None),
             Err(error) => Err(Refusal::Unauthenticated(Reason::Malformed(error))),
         }
+    }
+
+    /// Whose name and password these are. A refresh token stands in for the password of whom it was
+    /// issued to: clients that know Basic alone keep it instead.
+    pub(crate) async fn login(
+        &self,
+        authenticators: &Authenticators,
+        credentials: &Credentials,
+    ) -> Result<Identity, Refusal> {
+        if let Some(issuer) = &self.issuer
+            && let Ok(text) = str::from_utf8(credentials.password.expose())
+            && issuer.is_ours(text).await
+        {
+            let identity = refreshed(issuer, authenticators, text).await?;
+            return match identity.short_name() == credentials.user {
+                true => Ok(identity),
+                false => Err(Refusal::Unauthenticated(Reason::Wrong)),
+            };
+        }
+        authenticators.login(credentials).await
     }
 
     async fn by_token(&self, token: &str) -> Result<Principal, Refusal> {

@@ -178,15 +178,17 @@ impl Issuer {
         })
     }
 
-    async fn check(&self, token: &str, purpose: Use) -> Result<Claims, TokenRefused> {
-        // Looked at before anything is taken apart.
-        let dots = token.bytes().filter(|byte| *byte == b'.').take(3).count();
-        if token.len() > MAX_TOKEN_BYTES || dots != 2 {
-            return Err(TokenRefused::Foreign);
+    /// Whether a text looks like a token that a key of ours has signed. It may not hold all the same.
+    pub(crate) async fn is_ours(&self, text: &str) -> bool {
+        match key_id(text) {
+            Some(id) => self.keys.find(&id).await.is_some(),
+            None => false,
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenRefused::Foreign)?;
-        let id = header.kid.as_deref().ok_or(TokenRefused::Foreign)?;
-        let key = self.keys.find(id).await.ok_or(TokenRefused::Foreign)?;
+    }
+
+    async fn check(&self, token: &str, purpose: Use) -> Result<Claims, TokenRefused> {
+        let id = key_id(token).ok_or(TokenRefused::Foreign)?;
+        let key = self.keys.find(&id).await.ok_or(TokenRefused::Foreign)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[&self.settings.service]);
         validation.set_issuer(&[claims::ISSUER]);
@@ -200,6 +202,16 @@ impl Issuer {
         }
         Ok(decoded.claims)
     }
+}
+
+/// The key that a token says it is signed with. None: it is no token, or too long for one, which is
+/// looked at before anything is taken apart.
+fn key_id(token: &str) -> Option<String> {
+    let dots = token.bytes().filter(|byte| *byte == b'.').take(3).count();
+    if token.len() > MAX_TOKEN_BYTES || dots != 2 {
+        return None;
+    }
+    jsonwebtoken::decode_header(token).ok()?.kid
 }
 
 /// Why a token cannot be issued.

@@ -8,6 +8,7 @@
 //! is made, and `token_server.rs` with `issuer.rs`, which make and read our own tokens.
 
 mod accepted;
+mod api_key;
 mod authenticators;
 mod authoriser;
 mod basic;
@@ -15,6 +16,7 @@ mod challenge;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hash;
 mod htpasswd;
 mod issuer;
 mod policy;
@@ -25,10 +27,12 @@ mod token_server;
 mod user_file;
 mod verify;
 
+pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
 pub use authoriser::{Authoriser, Granted, Presented, Setup, SetupError};
 pub use basic::BasicError;
 pub use challenge::{BearerError, Origin};
 pub use error::{Reason, Refusal};
+pub use hash::{HashError, NewHashError, hash_password};
 pub use issuer::{IssueError, IssuerSettings, KeyError, TokenRefused};
 pub use policy::{
     Circumstances, Decision, Effect, Explanation, Policy, PolicySettings, Preset, Question,

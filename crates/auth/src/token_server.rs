@@ -133,7 +133,7 @@ impl Authoriser {
                     user: (*user).to_owned(),
                     password: Secret::new(password.as_bytes()),
                 };
-                Some(authenticators.login(&credentials).await?)
+                Some(self.login(authenticators, &credentials).await?)
             }
             TokenGrant::Refresh(token) => Some(refreshed(issuer, authenticators, token).await?),
         };
@@ -178,7 +178,7 @@ async fn refresh(
     authenticators: &Authenticators,
     identity: &Identity,
 ) -> Result<Option<String>, Refusal> {
-    let Some((identity, fingerprint)) = authenticators.current(identity).await else {
+    let Some((identity, fingerprint)) = authenticators.current(identity).await? else {
         return Ok(None);
     };
     let issued = issuer
@@ -195,7 +195,7 @@ pub(crate) async fn refreshed(
 ) -> Result<Identity, Refusal> {
     let wrong = || Refusal::Unauthenticated(Reason::Token);
     let refresh = issuer.verify_refresh(token).await.map_err(|_| wrong())?;
-    let current = authenticators.current(&refresh.identity).await;
+    let current = authenticators.current(&refresh.identity).await?;
     let (identity, fingerprint) = current.ok_or_else(wrong)?;
     if fingerprint != refresh.fingerprint {
         return Err(wrong());

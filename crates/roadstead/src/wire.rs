@@ -92,6 +92,7 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
         policy: policy(settings)?,
         realm: realm.cloned().unwrap_or_default(),
         htpasswd: htpasswd.map(|(_, path)| path.clone()),
+        accounts: access.is_some(),
         issuer: issuer.map(|tokens| IssuerSettings {
             realm: tokens.realm.clone(),
             service: tokens.service.clone(),

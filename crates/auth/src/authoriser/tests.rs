@@ -3,9 +3,13 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use roadstead_metadata::{Horizons, MemoryMetadata, SystemClock};
+use roadstead_metadata::{
+    AccountChange, AccountKind, Accounts as _, Horizons, MemoryMetadata, NewAccount, PasswordHash,
+    SystemClock,
+};
 
 use super::*;
+use crate::ApiKey;
 use crate::policy::PolicySettings;
 use crate::principal::Kind;
 use crate::token_server::{TokenGrant, TokenRequest};
@@ -13,6 +17,7 @@ use crate::token_server::{TokenGrant, TokenRequest};
 /// A registry's authority with users of a file, the passwords of whom are their names.
 struct Fixture {
     authoriser: Authoriser,
+    metadata: Meta,
     directory: tempfile::TempDir,
 }
 
@@ -36,6 +41,7 @@ impl Fixture {
             .unwrap(),
             realm: "a \"realm\"".to_owned(),
             htpasswd: Some(directory.path().join("htpasswd")),
+            accounts: true,
             issuer: Some(IssuerSettings {
                 realm: realm.map(str::to_owned),
                 service: "registry.example".to_owned(),
@@ -43,8 +49,10 @@ impl Fixture {
                 refresh_lifetime: Duration::from_secs(3_600),
             }),
         };
+        let metadata = metadata();
         Self {
-            authoriser: Authoriser::new(setup, metadata()).await.unwrap(),
+            authoriser: Authoriser::new(setup, metadata.clone()).await.unwrap(),
+            metadata,
             directory,
         }
     }
@@ -245,6 +253,89 @@ async fn a_private_registry_gives_no_token_to_nobody() {
     };
     let refused = fixture.authoriser.token(&request).await.unwrap_err();
     assert!(matches!(refused, Refusal::BadTokenRequest(_)));
+}
+
+impl Fixture {
+    async fn account(&self, kind: AccountKind, name: &str, id: &str, hash: String) {
+        let account = NewAccount {
+            kind,
+            name: name.to_owned(),
+            id: id.to_owned(),
+            hash: PasswordHash::new(hash),
+            groups: vec!["dev".to_owned()],
+            description: String::new(),
+            expires_at: None,
+            origin: Default::default(),
+        };
+        assert!(self.metadata.create_account(account).await.unwrap());
+    }
+
+    async fn disable(&self, kind: AccountKind, name: &str) {
+        let change = AccountChange {
+            disabled: Some(true),
+            ..AccountChange::default()
+        };
+        let changed = self
+            .metadata
+            .change_account(kind, name, change, Default::default());
+        assert!(changed.await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_robot_comes_in_by_its_key_until_that_is_revoked() {
+    let fixture = Fixture::new(Preset::Private, &["ci"], None).await;
+    let key = ApiKey::generate().unwrap();
+    let (id, hash) = (key.id(), key.hash());
+    fixture.account(AccountKind::Robot, "ci", id, hash).await;
+    let by_key = basic(&format!("ci:{}", key.expose()));
+    let robot = fixture.who(Some(&by_key)).await.unwrap();
+    assert_eq!(robot.name().as_str(), "robot:ci");
+    assert_eq!(robot.identity().groups, ["dev"]);
+    // A user of the same name is somebody else.
+    let user = fixture.who(Some(&basic("ci:ci"))).await.unwrap();
+    assert_eq!(user.name().as_str(), "ci");
+
+    let scope = "repository:team/app:pull";
+    let grant = TokenGrant::Basic(Some(&by_key));
+    let (_, refresh) = fixture.token(grant, scope).await.unwrap();
+    let other = ApiKey::generate().unwrap();
+    for (user, password) in [
+        ("other", key.expose()),
+        ("ci", other.expose()),
+        ("robot", key.expose()),
+    ] {
+        let wrong = basic(&format!("{user}:{password}"));
+        assert!(fixture.who(Some(&wrong)).await.is_err());
+    }
+    // A refresh token stands in for the password of its own holder.
+    let by_refresh = basic(&format!("ci:{refresh}"));
+    let robot = fixture.who(Some(&by_refresh)).await.unwrap();
+    assert_eq!(robot.name().as_str(), "robot:ci");
+    let by_other = basic(&format!("root:{refresh}"));
+    assert!(fixture.who(Some(&by_other)).await.is_err());
+
+    fixture.disable(AccountKind::Robot, "ci").await;
+    assert!(fixture.who(Some(&by_key)).await.is_err());
+    assert!(fixture.who(Some(&by_refresh)).await.is_err());
+    let refused = fixture.token(TokenGrant::Refresh(&refresh), scope).await;
+    assert!(matches!(refused, Err(Refusal::Unauthenticated(_))));
+}
+
+#[tokio::test]
+async fn a_local_user_comes_before_one_of_the_file() {
+    let fixture = Fixture::new(Preset::Private, &["alice", "bob"], None).await;
+    let hash = crate::hash_password(b"local").unwrap();
+    fixture.account(AccountKind::User, "alice", "1", hash).await;
+    let local = basic("alice:local");
+    let alice = fixture.who(Some(&local)).await.unwrap();
+    assert_eq!(alice.identity().groups, ["dev"]);
+    assert!(fixture.who(Some(&basic("alice:alice"))).await.is_err());
+    assert!(fixture.who(Some(&basic("bob:bob"))).await.is_ok());
+    fixture.disable(AccountKind::User, "alice").await;
+    // At once, though the password was right a moment ago; and the file does not help.
+    assert!(fixture.who(Some(&local)).await.is_err());
+    assert!(fixture.who(Some(&basic("alice:alice"))).await.is_err());
 }
 
 #[tokio::test]

@@ -210,7 +210,7 @@ async fn a_schema_of_a_newer_release_is_refused_and_left_as_it_was() {
             refusal,
             MetadataError::TooNew {
                 found: 99,
-                supported: 2
+                supported: 3
             }
         ),
         "{refusal:?}"
