@@ -10,6 +10,7 @@
 mod accepted;
 mod authenticate;
 mod basic;
+mod certificate;
 mod challenge;
 mod error;
 #[cfg(fuzzing)]
@@ -23,6 +24,7 @@ mod verify;
 
 pub use authenticate::Authoriser;
 pub use basic::BasicError;
+pub use certificate::{CertificateError, ClientCertificate};
 pub use error::{Reason, Refusal};
 pub use principal::Principal;
 pub use user_file::{FileProblem, HtpasswdError};

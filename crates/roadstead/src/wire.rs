@@ -11,7 +11,7 @@ use regex::RegexSet;
 use roadstead_auth::Authoriser;
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
-use roadstead_server::{AppSettings, Limits, Tls, TlsVersion};
+use roadstead_server::{AppSettings, Identity, Limits, Tls, TlsSettings};
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
 use crate::config::{self, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation};
@@ -90,7 +90,7 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     }
 }
 
-/// Certificate and key, if there are any.
+/// How TLS is spoken, if it is.
 ///
 /// # Errors
 /// Files that cannot be read or do not belong together.
@@ -98,11 +98,19 @@ pub(crate) fn tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
     let Some(tls) = &settings.http.tls else {
         return Ok(None);
     };
-    let minimum = match tls.minimum {
-        config::TlsVersion::Tls12 => TlsVersion::Tls12,
-        config::TlsVersion::Tls13 => TlsVersion::Tls13,
+    let identity = match &tls.identity {
+        config::Identity::Files { certificate, key } => Identity::Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        },
     };
-    let tls = Tls::load(&tls.certificate, &tls.key, minimum, settings.http.http2)?;
+    let tls = Tls::load(TlsSettings {
+        identity,
+        minimum: tls.minimum,
+        cipher_suites: tls.cipher_suites.clone(),
+        client_auth: tls.client_auth.clone(),
+        http2: settings.http.http2,
+    })?;
     Ok(Some(tls))
 }
 

@@ -6,7 +6,7 @@ use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use roadstead_auth::Authoriser;
+use roadstead_auth::{Authoriser, ClientCertificate};
 use roadstead_oci::{ActionSet, ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
 use serde_json::Value;
@@ -111,6 +111,8 @@ pub(crate) struct Asked {
     pub(crate) request_id: RequestId,
     pub(crate) address: Arc<str>,
     pub(crate) direct: Option<Arc<Direct>>,
+    /// The client's certificate, where it was verified and has not expired.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
@@ -183,7 +185,12 @@ impl App {
             request_id,
             address,
             direct,
+            certificate,
         } = asked;
+        if let Some(certificate) = &certificate {
+            let subject = certificate.subject.as_str();
+            tracing::debug!(subject, %request_id, "a request with a client certificate");
+        }
         let needed = || {
             route
                 .as_ref()

@@ -24,7 +24,7 @@ use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
 use crate::service::{self, Peer};
 use crate::stream::{Direct, Stream};
-use crate::tls::Tls;
+use crate::tls::{Client, Secured, Tls};
 
 /// What all connections share.
 pub(crate) struct Serving {
@@ -42,9 +42,9 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
-    let direct = stream.direct();
-    let stream = Outgoing::new(stream, limits.pace());
     let Some(tls) = &serving.tls else {
+        let direct = stream.direct();
+        let stream = Outgoing::new(stream, limits.pace());
         let mut paced = Paced::new(stream, limits);
         let protocol = if serving.h2c {
             before_requests(paced.sniff(), &stop).await
@@ -54,31 +54,39 @@ pub(crate) async fn serve(
         if let Some(protocol) = protocol {
             // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
             let direct = (protocol == Protocol::Http1).then_some(direct);
-            run(&serving, paced, protocol, address, direct, stop).await;
+            let origin = Origin {
+                address,
+                direct,
+                client: Client::default(),
+            };
+            run(&serving, paced, protocol, origin, stop).await;
         }
         return;
     };
     let handshake = async {
-        let handshake = tls.acceptor.accept(stream);
+        let handshake = tls.accept(stream, limits.pace());
         let handshake = tokio::time::timeout(limits.tls_handshake_timeout, handshake);
         handshake.await.map_err(|_| io::ErrorKind::TimedOut)?
     };
-    if let Some(stream) = before_requests(handshake, &stop).await {
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    // Its many states are held for no longer than it takes.
+    let secured = before_requests(Box::pin(handshake), &stop).await.flatten();
+    if let Some(Secured {
+        stream,
+        is_http2,
+        client,
+    }) = secured
+    {
         let protocol = if is_http2 {
             Protocol::Http2
         } else {
             Protocol::Http1
         };
-        run(
-            &serving,
-            Paced::new(stream, limits),
-            protocol,
+        let origin = Origin {
             address,
-            None,
-            stop,
-        )
-        .await;
+            direct: None,
+            client,
+        };
+        run(&serving, Paced::new(stream, limits), protocol, origin, stop).await;
     }
 }
 
@@ -95,12 +103,18 @@ async fn before_requests<T>(
     }
 }
 
+/// Where a connection comes from, and what its bytes may go past.
+struct Origin {
+    address: Arc<str>,
+    direct: Option<Arc<Direct>>,
+    client: Client,
+}
+
 async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     serving: &Serving,
     mut paced: Paced<S>,
     protocol: Protocol,
-    address: Arc<str>,
-    direct: Option<Arc<Direct>>,
+    origin: Origin,
     stop: CancellationToken,
 ) {
     paced.speak(protocol);
@@ -108,8 +122,9 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let activity = paced.activity();
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
-        address,
-        direct,
+        address: origin.address,
+        direct: origin.direct,
+        client: origin.client,
         activity: Arc::clone(&activity),
         pace: limits.pace(),
     });

@@ -20,6 +20,7 @@ use crate::request_id::RequestId;
 use crate::request_log::Line;
 use crate::stream::Direct;
 use crate::strict::{self, Ambiguous};
+use crate::tls::Client;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -29,6 +30,8 @@ pub(crate) struct Peer {
     pub(crate) address: Arc<str>,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
+    /// Who TLS says it is.
+    pub(crate) client: Client,
     pub(crate) activity: Arc<Activity>,
     pub(crate) pace: Pace,
 }
@@ -65,6 +68,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
                 request_id,
                 address: Arc::clone(&peer.address),
                 direct: peer.direct.clone(),
+                certificate: peer.client.certificate(),
             };
             // In its place from the start: it is moved nowhere.
             caught(pin!(peer.app.answer(asked))).await

@@ -87,11 +87,14 @@ impl Start {
             Arc::clone(&health),
         );
         let limits = wire::limits(&settings.http.limits, self.open_files);
-        let server = Server::new(Arc::new(app), limits, tls, settings.http.h2c)?;
+        let server = Server::new(Arc::new(app), limits, tls.clone(), settings.http.h2c)?;
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
+        if let Some(tls) = tls {
+            tasks.spawn(tls.watch(stop.clone()));
+        }
         let address = bound.address();
         let debug_address = debug.as_ref().map(Bound::address);
         if let Some(debug) = debug {

@@ -102,11 +102,7 @@ impl Settings {
                 yaml.line("secret", &Quoted(MASK));
             }
             if let Some(tls) = &http.tls {
-                yaml.section("tls", |yaml| {
-                    yaml.line("certificate", &Quoted(&tls.certificate.to_string_lossy()));
-                    yaml.line("key", &Quoted(&tls.key.to_string_lossy()));
-                    yaml.line("minimumtls", &tls.minimum.as_str());
-                });
+                tls.write(yaml);
             }
             yaml.section("http2", |yaml| yaml.line("disabled", &!http.http2));
             yaml.section("h2c", |yaml| yaml.line("enabled", &http.h2c));
@@ -232,24 +228,25 @@ fn platforms(yaml: &mut Writer, platforms: &Platforms) {
     }
 }
 
-struct Writer {
+/// YAML with its depth.
+pub(super) struct Writer {
     text: String,
     depth: usize,
 }
 
 impl Writer {
-    fn section(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
+    pub(super) fn section(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
         self.push(format_args!("{name}:"));
         self.depth += 1;
         inside(self);
         self.depth -= 1;
     }
 
-    fn line(&mut self, name: &str, value: &dyn fmt::Display) {
+    pub(super) fn line(&mut self, name: &str, value: &dyn fmt::Display) {
         self.push(format_args!("{name}: {value}"));
     }
 
-    fn texts(&mut self, name: &str, values: impl Iterator<Item = impl AsRef<str>>) {
+    pub(super) fn texts(&mut self, name: &str, values: impl Iterator<Item = impl AsRef<str>>) {
         let values: Vec<String> = values
             .map(|value| Quoted(value.as_ref()).to_string())
             .collect();
@@ -264,7 +261,7 @@ impl Writer {
 }
 
 /// A text in double quotes, with YAML's escapes.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,7 @@ mod node;
 mod report;
 mod secret;
 mod storage;
+mod tls;
 mod unserved;
 mod validation;
 mod yaml;
@@ -35,12 +36,13 @@ use std::sync::Arc;
 
 pub(crate) use auth::Auth;
 pub(crate) use health::Health;
-pub(crate) use http::{Http, Listen, TlsVersion};
+pub(crate) use http::{Http, Listen};
 pub(crate) use limits::Limits;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Formatter, Level, Log};
 pub(crate) use report::Problem;
 pub(crate) use storage::{Driver, Storage};
+pub(crate) use tls::{Identity, Tls};
 pub(crate) use validation::{Pattern, Platform, Platforms, Urls, Validation};
 
 use cursor::Cursor;

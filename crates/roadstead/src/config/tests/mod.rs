@@ -254,11 +254,17 @@ fn http_values_that_do_not_fit_are_refused() {
         ("tls: {minimumtls: tls1.1}", "expected tls1.2 or tls1.3"),
         (
             "tls: {clientcas: [ca.pem]}",
-            "http.tls.clientcas is not served",
+            "http.tls.clientcas: it needs http.tls.certificate",
         ),
         (
-            "tls: {ciphersuites: [x]}",
-            "http.tls.ciphersuites is not served",
+            "tls: {clientauth: yes}",
+            "http.tls.clientauth: expected one of request-client-cert, require-any-client-cert, \
+             verify-client-cert-if-given, require-and-verify-client-cert, found \"yes\"",
+        ),
+        (
+            "tls: {ciphersuites: [TLS_RSA_WITH_RC4_128_SHA]}",
+            "http.tls.ciphersuites: \"TLS_RSA_WITH_RC4_128_SHA\" is no cipher suite that can be \
+             had; these are: TLS_AES_128_GCM_SHA256, ",
         ),
         (
             "tls: {letsencrypt: {cachefile: x}}",
@@ -383,7 +389,13 @@ http:
   relativeurls: true
   headers: {X-A: [b, c], X-D: 'e: f'}
   draintimeout: 1m
-  tls: {certificate: c.pem, key: k.pem, minimumtls: tls1.3}
+  tls:
+    certificate: c.pem
+    key: k.pem
+    minimumtls: tls1.3
+    ciphersuites: [TLS_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]
+    clientcas: [a.pem, b.pem]
+    clientauth: verify-client-cert-if-given
   http2: {disabled: true}
   h2c: {enabled: true}
   debug: {addr: 'localhost:5001'}
