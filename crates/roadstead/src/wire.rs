@@ -11,10 +11,14 @@ use regex::RegexSet;
 use roadstead_auth::Authoriser;
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
-use roadstead_server::{AppSettings, Identity, Limits, Tls, TlsSettings};
+use roadstead_server::{
+    Acme, AcmeDirectory, AcmeSettings, AppSettings, Identity, Limits, Tls, TlsSettings,
+};
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
-use crate::config::{self, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation};
+use crate::config::{
+    self, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls, Validation,
+};
 use crate::process;
 
 /// Bytes and rows that belong together.
@@ -90,11 +94,11 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     }
 }
 
-/// How TLS is spoken, if it is.
+/// How TLS is spoken, if it is, and who orders the certificates for it, if anybody.
 ///
 /// # Errors
-/// Files that cannot be read or do not belong together.
-pub(crate) fn tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
+/// Files that cannot be read or do not belong together, and a store that cannot be used.
+pub(crate) async fn tls(settings: &Settings) -> anyhow::Result<Option<(Tls, Option<Arc<Acme>>)>> {
     let Some(tls) = &settings.http.tls else {
         return Ok(None);
     };
@@ -103,6 +107,11 @@ pub(crate) fn tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
             certificate: certificate.clone(),
             key: key.clone(),
         },
+        config::Identity::LetsEncrypt(letsencrypt) => Identity::Acme(acme(letsencrypt).await?),
+    };
+    let acme = match &identity {
+        Identity::Files { .. } => None,
+        Identity::Acme(acme) => Some(Arc::clone(acme)),
     };
     let tls = Tls::load(TlsSettings {
         identity,
@@ -111,7 +120,29 @@ pub(crate) fn tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
         client_auth: tls.client_auth.clone(),
         http2: settings.http.http2,
     })?;
-    Ok(Some(tls))
+    Ok(Some((tls, acme)))
+}
+
+/// Certificates from an ACME server, those of before at once.
+async fn acme(letsencrypt: &LetsEncrypt) -> anyhow::Result<Arc<Acme>> {
+    let path = &letsencrypt.store;
+    let unusable = || {
+        format!(
+            "cannot use the directory for certificates {}",
+            path.display()
+        )
+    };
+    let store = AcmeDirectory::open(path).with_context(unusable)?;
+    let settings = AcmeSettings {
+        directory: letsencrypt.directory.clone(),
+        authorities: letsencrypt.authorities.clone(),
+        email: letsencrypt.email.clone(),
+        hosts: letsencrypt.hosts.clone(),
+        over_http: letsencrypt.listen.is_some(),
+    };
+    let acme = Acme::new(settings, Arc::new(store));
+    acme.prepare().await.with_context(unusable)?;
+    Ok(acme)
 }
 
 /// Bounds of connections and requests; `open_files` is how many the system allows this process.

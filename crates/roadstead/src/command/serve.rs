@@ -74,7 +74,9 @@ impl Start {
             None => socket::bind(&settings.http.listen)?,
         };
         let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
-        let tls = wire::tls(settings)?;
+        let tls = wire::tls(settings).await?;
+        let challenges = settings.http.tls.as_ref().and_then(config::Tls::challenges);
+        let challenges = challenges.map(socket::bind).transpose()?;
         let authoriser = Arc::new(wire::authoriser(&settings.auth)?);
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
@@ -87,13 +89,25 @@ impl Start {
             Arc::clone(&health),
         );
         let limits = wire::limits(&settings.http.limits, self.open_files);
-        let server = Server::new(Arc::new(app), limits, tls.clone(), settings.http.h2c)?;
+        let server = Server::new(
+            Arc::new(app),
+            limits,
+            tls.clone().map(|(tls, _)| tls),
+            settings.http.h2c,
+        )?;
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
-        if let Some(tls) = tls {
+        if let Some((tls, acme)) = tls {
             tasks.spawn(tls.watch(stop.clone()));
+            if let (Some(acme), Some(challenges)) = (acme, challenges) {
+                tracing::info!(
+                    "challenges of ACME are answered at {}",
+                    challenges.address()
+                );
+                tasks.spawn(acme.answer_over_http(challenges.into(), stop.clone()));
+            }
         }
         let address = bound.address();
         let debug_address = debug.as_ref().map(Bound::address);

@@ -6,6 +6,8 @@ use roadstead_server::{CipherSuite, ClientAuth, ClientAuthMode, TlsVersion};
 
 use super::cursor::Cursor;
 use super::effective::{Quoted, Writer};
+use super::http::Listen;
+use super::letsencrypt::{self, LetsEncrypt};
 
 /// The `http.tls` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) enum Identity {
         /// PEM file with the private key.
         key: PathBuf,
     },
+    /// An ACME server's certificates.
+    LetsEncrypt(LetsEncrypt),
 }
 
 const MODES: [(&str, ClientAuthMode); 4] = [
@@ -48,7 +52,7 @@ pub(crate) fn read(section: &Cursor<'_>) -> Option<Tls> {
     let client_auth = client_auth(section);
     let identity = identity(section);
     if identity.is_none() && client_auth.is_some() {
-        section.refuse("clientcas", "it needs http.tls.certificate and its key");
+        section.refuse("clientcas", "it needs http.tls.certificate or letsencrypt");
     }
     Some(Tls {
         identity: identity?,
@@ -59,8 +63,11 @@ pub(crate) fn read(section: &Cursor<'_>) -> Option<Tls> {
 }
 
 fn identity(section: &Cursor<'_>) -> Option<Identity> {
-    match (section.text("certificate"), section.text("key")) {
-        (None, None) => None,
+    let files = (section.text("certificate"), section.text("key"));
+    let has_files = files.0.is_some() || files.1.is_some();
+    let letsencrypt = letsencrypt::read(&section.section("letsencrypt"), has_files);
+    match files {
+        (None, None) => letsencrypt.map(Identity::LetsEncrypt),
         (Some(certificate), Some(key)) => Some(Identity::Files {
             certificate: PathBuf::from(certificate),
             key: PathBuf::from(key),
@@ -138,6 +145,14 @@ fn client_auth(section: &Cursor<'_>) -> Option<ClientAuth> {
 }
 
 impl Tls {
+    /// Where challenges of an ACME server are answered over plain HTTP, if anywhere.
+    pub(crate) fn challenges(&self) -> Option<&Listen> {
+        match &self.identity {
+            Identity::Files { .. } => None,
+            Identity::LetsEncrypt(letsencrypt) => letsencrypt.listen.as_ref(),
+        }
+    }
+
     /// Writes the section for the effective configuration.
     pub(super) fn write(&self, yaml: &mut Writer) {
         yaml.section("tls", |yaml| {
@@ -167,6 +182,7 @@ impl Identity {
                 yaml.line("certificate", &Quoted(&certificate.to_string_lossy()));
                 yaml.line("key", &Quoted(&key.to_string_lossy()));
             }
+            Self::LetsEncrypt(letsencrypt) => letsencrypt.write(yaml),
         }
     }
 }

@@ -185,9 +185,14 @@ pub(crate) struct Secure {
 impl Secure {
     /// The status of a GET.
     pub(crate) fn ask(&mut self, path: &str) -> io::Result<u16> {
+        self.get(path).map(|(status, _)| status)
+    }
+
+    /// The status of a GET, and what comes with it.
+    pub(crate) fn get(&mut self, path: &str) -> io::Result<(u16, Vec<u8>)> {
         let stream = &mut self.stream;
         self.runtime
-            .block_on(async { tokio::time::timeout(SOON, ask(stream, path)).await? })
+            .block_on(async { tokio::time::timeout(SOON, get(stream, path)).await? })
     }
 
     /// The server's certificate.
@@ -200,7 +205,10 @@ impl Secure {
     }
 }
 
-async fn ask(stream: &mut BufReader<TlsStream<TcpStream>>, path: &str) -> io::Result<u16> {
+async fn get(
+    stream: &mut BufReader<TlsStream<TcpStream>>,
+    path: &str,
+) -> io::Result<(u16, Vec<u8>)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: registry.test\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     stream.flush().await?;
@@ -221,6 +229,8 @@ async fn ask(stream: &mut BufReader<TlsStream<TcpStream>>, path: &str) -> io::Re
             length = value.parse().map_err(io::Error::other)?;
         }
     }
-    stream.read_exact(&mut vec![0; length]).await?;
-    status.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    let status = status.ok_or(io::ErrorKind::InvalidData)?;
+    Ok((status, body))
 }

@@ -268,7 +268,31 @@ fn http_values_that_do_not_fit_are_refused() {
         ),
         (
             "tls: {letsencrypt: {cachefile: x}}",
-            "http.tls.letsencrypt.cachefile is not served",
+            "http.tls.letsencrypt.hosts: the names",
+        ),
+        (
+            "tls: {letsencrypt: {hosts: [a.b]}}",
+            "http.tls.letsencrypt.cachefile: a directory",
+        ),
+        (
+            "tls: {certificate: c, key: k, letsencrypt: {cachefile: x, hosts: [a.b]}}",
+            "http.tls.letsencrypt.cachefile: there is http.tls.certificate too",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: ['*.a.b']}}",
+            "http.tls.letsencrypt.hosts: expected a host name",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: [a.b], email: a?b@c}}",
+            "http.tls.letsencrypt.email: expected an address",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: [a.b], directoryurl: 'http://c/d'}}",
+            "http.tls.letsencrypt.directoryurl: expected an https URL",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: [a.b], httpaddr: '80'}}",
+            "http.tls.letsencrypt.httpaddr: expected host:port",
         ),
         (
             "debug: {prometheus: {enabled: true}}",
@@ -411,9 +435,23 @@ validation:
     indexes: {platforms: List, platformlist: [{architecture: amd64, os: linux}]}
     references: none
 ";
+    let ordered = "version: 0.1
+storage: inmemory
+auth: none
+http:
+  tls:
+    letsencrypt:
+      cachefile: /c
+      email: a@b.c
+      hosts: [A.example.org, b.example.org]
+      directoryurl: https://ca.example.org/dir
+      cafile: ca.pem
+      httpaddr: ':80'
+    clientcas: [a.pem]
+";
     let sparse = "version: 0.1\nstorage: inmemory\nvalidation: {disabled: true}\n\
                   http: {net: unix, addr: /run/r.sock}\nauth: none\n";
-    for text in [rich, sparse, BUILT_IN] {
+    for text in [rich, ordered, sparse, BUILT_IN] {
         let settings = settings_of(text, &[]);
         let printed = settings.to_yaml();
         assert_eq!(settings_of(&printed, &[]), settings, "{printed}");
