@@ -8,15 +8,17 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use roadstead_metadata::Meta;
 use roadstead_oci::{Action, ActionSet, CatalogGrant, Grant, RepositoryName};
+use serde_json::{Map, Value, json};
 
 use crate::authenticators::Authenticators;
 use crate::basic::{BasicError, Credentials};
+use crate::certificate::ClientCertificate;
 use crate::challenge::{BearerError, Challenge, Origin, Realm};
 use crate::error::{Reason, Refusal};
 use crate::hash::{HashError, NewHashError};
 use crate::issuer::{Issuer, IssuerSettings, KeyError, TokenRefused};
 use crate::policy::{Candidate, Circumstances, Decision, Policy, Preset, Wish};
-use crate::principal::{Credential, Identity, Principal};
+use crate::principal::{Credential, Identity, Kind, Principal};
 use crate::scope::Scope;
 use crate::token_server::refreshed;
 use crate::user_file::HtpasswdError;
@@ -27,6 +29,8 @@ pub struct Authoriser {
     pub(crate) authenticators: Option<Authenticators>,
     pub(crate) issuer: Option<Issuer>,
     policy: ArcSwap<Policy>,
+    /// Whether a client certificate says who asks.
+    certificates: bool,
     challenge: Challenge,
 }
 
@@ -41,6 +45,8 @@ pub struct Setup {
     pub htpasswd: Option<PathBuf>,
     /// Whether local users and robots of the metadata store may come in.
     pub accounts: bool,
+    /// Whether a verified client certificate says who asks.
+    pub certificates: bool,
     /// The built-in token server.
     pub issuer: Option<IssuerSettings>,
 }
@@ -70,6 +76,8 @@ pub enum SetupError {
 pub struct Presented<'a> {
     /// The value of the `Authorization` header.
     pub authorization: Option<&'a [u8]>,
+    /// The client's certificate, verified.
+    pub certificate: Option<&'a ClientCertificate>,
     /// The client's address.
     pub client: Option<IpAddr>,
 }
@@ -90,6 +98,7 @@ impl Authoriser {
         Self {
             authenticators: None,
             issuer: None,
+            certificates: false,
             policy: ArcSwap::from_pointee(Policy::preset(Preset::Open)),
             challenge: Challenge::Basic {
                 realm: String::new(),
@@ -122,6 +131,7 @@ impl Authoriser {
         Ok(Self {
             authenticators: Some(authenticators),
             issuer,
+            certificates: setup.certificates,
             policy: ArcSwap::from_pointee(setup.policy),
             challenge,
         })
@@ -163,7 +173,12 @@ impl Authoriser {
             return Ok(Principal::anonymous());
         };
         let Some(value) = presented.authorization else {
-            return Ok(Principal::anonymous());
+            return Ok(match presented.certificate {
+                Some(holder) if self.certificates => {
+                    Principal::new(certificate_identity(holder), Credential::Own)
+                }
+                _ => Principal::anonymous(),
+            });
         };
         if let Some(token) = bearer(value) {
             return self.by_token(token).await;
@@ -354,6 +369,28 @@ impl Authoriser {
             .as_ref()
             .and_then(Authenticators::problem)
     }
+}
+
+/// Who a certificate's holder is: its SPIFFE id, else its common name, else its whole subject. What
+/// else it says can be asked for as claims.
+fn certificate_identity(certificate: &ClientCertificate) -> Identity {
+    let name = match (&certificate.spiffe_id, &certificate.common_name) {
+        (Some(id), _) => id.clone(),
+        // Whatever a subject says, it cannot pass for a SPIFFE id.
+        (None, Some(name)) => format!("cn={name}"),
+        (None, None) => format!("subject={}", certificate.subject),
+    };
+    let claims = json!({
+        "subject": certificate.subject,
+        "dns": certificate.dns_names,
+        "email": certificate.emails,
+        "uri": certificate.uris,
+    });
+    let claims = match claims {
+        Value::Object(claims) => claims,
+        _ => Map::new(),
+    };
+    Identity::new(Kind::Certificate, &name).with_claims(claims)
 }
 
 /// A text after which `text` comes, and no name of a repository between the two: what a name has

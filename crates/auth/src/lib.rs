@@ -12,6 +12,7 @@ mod api_key;
 mod authenticators;
 mod authoriser;
 mod basic;
+mod certificate;
 mod challenge;
 mod error;
 #[cfg(fuzzing)]
@@ -30,6 +31,7 @@ mod verify;
 pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
 pub use authoriser::{Authoriser, Granted, Presented, Setup, SetupError};
 pub use basic::BasicError;
+pub use certificate::{CertificateError, ClientCertificate};
 pub use challenge::{BearerError, Origin};
 pub use error::{Reason, Refusal};
 pub use hash::{HashError, NewHashError, hash_password};

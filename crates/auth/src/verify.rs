@@ -17,6 +17,7 @@ use tokio::task::JoinError;
 use crate::accepted::{Accepted, Mark, Marker};
 use crate::basic::Credentials;
 use crate::hash::Hash;
+#[cfg(test)]
 use crate::htpasswd::Users;
 use crate::secret::Secret;
 

@@ -13,10 +13,14 @@ use roadstead_auth::{
 };
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
-use roadstead_server::{AppSettings, Limits, Tls, TlsVersion};
+use roadstead_server::{
+    Acme, AcmeDirectory, AcmeSettings, AppSettings, Identity, Limits, Tls, TlsSettings,
+};
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
-use crate::config::{self, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation};
+use crate::config::{
+    self, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls, Validation,
+};
 use crate::process;
 
 /// Bytes and rows that belong together.
@@ -93,6 +97,7 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
         realm: realm.cloned().unwrap_or_default(),
         htpasswd: htpasswd.map(|(_, path)| path.clone()),
         accounts: access.is_some(),
+        certificates: access.is_some(),
         issuer: issuer.map(|tokens| IssuerSettings {
             realm: tokens.realm.clone(),
             service: tokens.service.clone(),
@@ -132,20 +137,55 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     }
 }
 
-/// Certificate and key, if there are any.
+/// How TLS is spoken, if it is, and who orders the certificates for it, if anybody.
 ///
 /// # Errors
-/// Files that cannot be read or do not belong together.
-pub(crate) fn tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
+/// Files that cannot be read or do not belong together, and a store that cannot be used.
+pub(crate) async fn tls(settings: &Settings) -> anyhow::Result<Option<(Tls, Option<Arc<Acme>>)>> {
     let Some(tls) = &settings.http.tls else {
         return Ok(None);
     };
-    let minimum = match tls.minimum {
-        config::TlsVersion::Tls12 => TlsVersion::Tls12,
-        config::TlsVersion::Tls13 => TlsVersion::Tls13,
+    let identity = match &tls.identity {
+        config::Identity::Files { certificate, key } => Identity::Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        },
+        config::Identity::LetsEncrypt(letsencrypt) => Identity::Acme(acme(letsencrypt).await?),
     };
-    let tls = Tls::load(&tls.certificate, &tls.key, minimum, settings.http.http2)?;
-    Ok(Some(tls))
+    let acme = match &identity {
+        Identity::Files { .. } => None,
+        Identity::Acme(acme) => Some(Arc::clone(acme)),
+    };
+    let tls = Tls::load(TlsSettings {
+        identity,
+        minimum: tls.minimum,
+        cipher_suites: tls.cipher_suites.clone(),
+        client_auth: tls.client_auth.clone(),
+        http2: settings.http.http2,
+    })?;
+    Ok(Some((tls, acme)))
+}
+
+/// Certificates from an ACME server, those of before at once.
+async fn acme(letsencrypt: &LetsEncrypt) -> anyhow::Result<Arc<Acme>> {
+    let path = &letsencrypt.store;
+    let unusable = || {
+        format!(
+            "cannot use the directory for certificates {}",
+            path.display()
+        )
+    };
+    let store = AcmeDirectory::open(path).with_context(unusable)?;
+    let settings = AcmeSettings {
+        directory: letsencrypt.directory.clone(),
+        authorities: letsencrypt.authorities.clone(),
+        email: letsencrypt.email.clone(),
+        hosts: letsencrypt.hosts.clone(),
+        over_http: letsencrypt.listen.is_some(),
+    };
+    let acme = Acme::new(settings, Arc::new(store));
+    acme.prepare().await.with_context(unusable)?;
+    Ok(acme)
 }
 
 /// Bounds of connections and requests; `open_files` is how many the system allows this process.

@@ -7,11 +7,11 @@ use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use roadstead_auth::Authoriser;
+use roadstead_auth::{Authoriser, ClientCertificate, Presented};
 use roadstead_oci::{ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
 
-use crate::authorise::{Caller, Needs};
+use crate::authorise::{Caller, Needs, sole_authorization};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::handlers;
@@ -113,6 +113,8 @@ pub(crate) struct Asked {
     /// The client's address, where it has one.
     pub(crate) client: Option<IpAddr>,
     pub(crate) direct: Option<Arc<Direct>>,
+    /// The client's certificate, where it was verified and has not expired.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
@@ -189,9 +191,15 @@ impl App {
             address,
             client,
             direct,
+            certificate,
         } = asked;
+        let presented = Presented {
+            authorization: sole_authorization(&parts.headers)?,
+            certificate: certificate.as_deref(),
+            client,
+        };
         let needs = || Needs::of(route.as_ref(), &parts);
-        let caller = Caller::identify(&self.authoriser, &parts.headers, client, needs).await?;
+        let caller = Caller::identify(&self.authoriser, &parts.headers, &presented, needs).await?;
         *principal = Some(caller.name().clone());
         caller.enter(route.as_ref(), &parts)?;
         let route = route.as_ref().map_err(Clone::clone)?;

@@ -1,6 +1,5 @@
 //! The choke point: every request gets its grant here, or its refusal.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -38,20 +37,16 @@ impl Caller {
     pub(crate) async fn identify(
         authoriser: &Arc<Authoriser>,
         headers: &HeaderMap,
-        client: Option<IpAddr>,
+        presented: &Presented<'_>,
         needs: impl FnOnce() -> Needs,
     ) -> Result<Self, Failure> {
-        let presented = Presented {
-            authorization: sole_authorization(headers)?,
-            client,
-        };
         let host = headers.get(HOST);
-        match authoriser.authenticate(&presented).await {
+        match authoriser.authenticate(presented).await {
             Ok(principal) => Ok(Self {
                 authoriser: Arc::clone(authoriser),
                 principal,
                 circumstances: Circumstances {
-                    client,
+                    client: presented.client,
                     now: SystemTime::now(),
                 },
                 host: host.cloned(),

@@ -25,7 +25,7 @@ use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
 use crate::service::{self, Peer};
 use crate::stream::{Direct, Stream};
-use crate::tls::Tls;
+use crate::tls::{Holder, Secured, Tls};
 
 /// What all connections share.
 pub(crate) struct Serving {
@@ -44,9 +44,9 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
-    let direct = stream.direct();
-    let stream = Outgoing::new(stream, limits.pace());
     let Some(tls) = &serving.tls else {
+        let direct = stream.direct();
+        let stream = Outgoing::new(stream, limits.pace());
         let mut paced = Paced::new(stream, limits);
         let protocol = if serving.h2c {
             before_requests(paced.sniff(), &stop).await
@@ -56,31 +56,41 @@ pub(crate) async fn serve(
         if let Some(protocol) = protocol {
             // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
             let direct = (protocol == Protocol::Http1).then_some(direct);
-            run(&serving, paced, protocol, (address, client), direct, stop).await;
+            let origin = Origin {
+                address,
+                client,
+                direct,
+                holder: Holder::default(),
+            };
+            run(&serving, paced, protocol, origin, stop).await;
         }
         return;
     };
     let handshake = async {
-        let handshake = tls.acceptor.accept(stream);
+        let handshake = tls.accept(stream, limits.pace());
         let handshake = tokio::time::timeout(limits.tls_handshake_timeout, handshake);
         handshake.await.map_err(|_| io::ErrorKind::TimedOut)?
     };
-    if let Some(stream) = before_requests(handshake, &stop).await {
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    // Its many states are held for no longer than it takes.
+    let secured = before_requests(Box::pin(handshake), &stop).await.flatten();
+    if let Some(Secured {
+        stream,
+        is_http2,
+        holder,
+    }) = secured
+    {
         let protocol = if is_http2 {
             Protocol::Http2
         } else {
             Protocol::Http1
         };
-        run(
-            &serving,
-            Paced::new(stream, limits),
-            protocol,
-            (address, client),
-            None,
-            stop,
-        )
-        .await;
+        let origin = Origin {
+            address,
+            client,
+            direct: None,
+            holder,
+        };
+        run(&serving, Paced::new(stream, limits), protocol, origin, stop).await;
     }
 }
 
@@ -97,12 +107,19 @@ async fn before_requests<T>(
     }
 }
 
+/// Where a connection comes from, and what its bytes may go past.
+struct Origin {
+    address: Arc<str>,
+    client: Option<IpAddr>,
+    direct: Option<Arc<Direct>>,
+    holder: Holder,
+}
+
 async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     serving: &Serving,
     mut paced: Paced<S>,
     protocol: Protocol,
-    (address, client): (Arc<str>, Option<IpAddr>),
-    direct: Option<Arc<Direct>>,
+    origin: Origin,
     stop: CancellationToken,
 ) {
     paced.speak(protocol);
@@ -110,9 +127,10 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let activity = paced.activity();
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
-        address,
-        client,
-        direct,
+        address: origin.address,
+        client: origin.client,
+        direct: origin.direct,
+        holder: origin.holder,
         activity: Arc::clone(&activity),
         pace: limits.pace(),
     });

@@ -6,6 +6,7 @@
 //!
 //! Read first: `app.rs` (the way of a request) and `routes.rs` (what a path names).
 
+mod acme;
 mod activity;
 mod app;
 mod authorise;
@@ -38,9 +39,15 @@ mod strict;
 mod tls;
 mod workers;
 
+pub use acme::{
+    Acme, AcmeDirectory, AcmeHost, AcmeSettings, AcmeStore, AcmeStoreError, NotAHost, Stored,
+};
 pub use app::{App, AppSettings};
 pub use headers::token_url;
 pub use health::Health;
 pub use limits::Limits;
 pub use listener::{ServeError, Server, Socket};
-pub use tls::{Tls, TlsError, TlsVersion};
+pub use tls::{
+    CipherSuite, ClientAuth, ClientAuthMode, Identity, Tls, TlsError, TlsSettings, TlsVersion,
+    UnknownCipherSuite,
+};

@@ -21,6 +21,7 @@ use crate::request_id::RequestId;
 use crate::request_log::Line;
 use crate::stream::Direct;
 use crate::strict::{self, Ambiguous};
+use crate::tls::Holder;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -31,6 +32,8 @@ pub(crate) struct Peer {
     pub(crate) client: Option<IpAddr>,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
+    /// Who TLS says it is.
+    pub(crate) holder: Holder,
     pub(crate) activity: Arc<Activity>,
     pub(crate) pace: Pace,
 }
@@ -68,6 +71,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
                 address: Arc::clone(&peer.address),
                 client: peer.client,
                 direct: peer.direct.clone(),
+                certificate: peer.holder.certificate(),
             };
             // In its place from the start: it is moved nowhere.
             caught(pin!(peer.app.answer(asked))).await

@@ -42,6 +42,7 @@ impl Fixture {
             realm: "a \"realm\"".to_owned(),
             htpasswd: Some(directory.path().join("htpasswd")),
             accounts: true,
+            certificates: true,
             issuer: Some(IssuerSettings {
                 realm: realm.map(str::to_owned),
                 service: "registry.example".to_owned(),
@@ -60,6 +61,7 @@ impl Fixture {
     async fn who(&self, authorization: Option<&[u8]>) -> Result<Principal, Refusal> {
         let presented = Presented {
             authorization,
+            certificate: None,
             client: None,
         };
         self.authoriser.authenticate(&presented).await
@@ -113,6 +115,7 @@ async fn an_open_registry_looks_at_no_credentials() {
     for value in [None, Some(&basic("alice:secret")[..]), Some(b"garbage")] {
         let presented = Presented {
             authorization: value,
+            certificate: None,
             client: None,
         };
         let principal = authoriser.authenticate(&presented).await.unwrap();

@@ -76,7 +76,9 @@ impl Start {
             None => socket::bind(&settings.http.listen)?,
         };
         let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
-        let tls = wire::tls(settings)?;
+        let tls = wire::tls(settings).await?;
+        let challenges = settings.http.tls.as_ref().and_then(config::Tls::challenges);
+        let challenges = challenges.map(socket::bind).transpose()?;
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
         let authoriser = Arc::new(wire::authoriser(settings, metadata.clone()).await?);
@@ -89,12 +91,27 @@ impl Start {
             Arc::clone(&health),
         );
         let limits = wire::limits(&settings.http.limits, self.open_files);
-        let server = Server::new(Arc::new(app), limits, tls, settings.http.h2c)?;
+        let server = Server::new(
+            Arc::new(app),
+            limits,
+            tls.clone().map(|(tls, _)| tls),
+            settings.http.h2c,
+        )?;
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
         tasks.spawn(tend_keys(authoriser, stop.clone()));
+        if let Some((tls, acme)) = tls {
+            tasks.spawn(tls.watch(stop.clone()));
+            if let (Some(acme), Some(challenges)) = (acme, challenges) {
+                tracing::info!(
+                    "challenges of ACME are answered at {}",
+                    challenges.address()
+                );
+                tasks.spawn(acme.answer_over_http(challenges.into(), stop.clone()));
+            }
+        }
         let address = bound.address();
         let debug_address = debug.as_ref().map(Bound::address);
         if let Some(debug) = debug {

@@ -105,11 +105,7 @@ impl Settings {
                 yaml.line("secret", &Quoted(MASK));
             }
             if let Some(tls) = &http.tls {
-                yaml.section("tls", |yaml| {
-                    yaml.line("certificate", &Quoted(&tls.certificate.to_string_lossy()));
-                    yaml.line("key", &Quoted(&tls.key.to_string_lossy()));
-                    yaml.line("minimumtls", &tls.minimum.as_str());
-                });
+                tls.write(yaml);
             }
             yaml.section("http2", |yaml| yaml.line("disabled", &!http.http2));
             yaml.section("h2c", |yaml| yaml.line("enabled", &http.h2c));
@@ -235,6 +231,7 @@ fn platforms(yaml: &mut Writer, platforms: &Platforms) {
     }
 }
 
+/// YAML with its depth.
 pub(super) struct Writer {
     text: String,
     depth: usize,

@@ -155,8 +155,6 @@ const fn never_served(path: &'static str) -> Key {
 }
 
 const WITH_HOOKS: &str = "it only matters to hooks that are on";
-const WITH_CLIENT_CAS: &str = "it only matters with http.tls.clientcas";
-const WITH_LETSENCRYPT: &str = "it only matters with http.tls.letsencrypt.cachefile";
 const WITH_ENDPOINTS: &str = "it only matters with notifications.endpoints";
 const WITH_REMOTE: &str = "it only matters with proxy.remoteurl";
 const NO_CACHE: &str = "the metadata database answers as fast as a descriptor cache would";
@@ -223,17 +221,15 @@ pub(crate) const KEYS: &[Key] = &[
     served("http.tls.certificate", Kind::Text),
     served("http.tls.key", Kind::Text),
     served("http.tls.minimumtls", Kind::Text),
-    not_served("http.tls.ciphersuites", Kind::Texts),
-    not_served("http.tls.clientcas", Kind::Texts),
-    not_needed("http.tls.clientauth", Kind::Text, WITH_CLIENT_CAS),
-    not_served("http.tls.letsencrypt.cachefile", Kind::Text),
-    not_needed("http.tls.letsencrypt.email", Kind::Text, WITH_LETSENCRYPT),
-    not_needed("http.tls.letsencrypt.hosts", Kind::Texts, WITH_LETSENCRYPT),
-    not_needed(
-        "http.tls.letsencrypt.directoryurl",
-        Kind::Text,
-        WITH_LETSENCRYPT,
-    ),
+    served("http.tls.ciphersuites", Kind::Texts),
+    served("http.tls.clientcas", Kind::Texts),
+    served("http.tls.clientauth", Kind::Text),
+    served("http.tls.letsencrypt.cachefile", Kind::Text),
+    served("http.tls.letsencrypt.email", Kind::Text),
+    served("http.tls.letsencrypt.hosts", Kind::Texts),
+    served("http.tls.letsencrypt.directoryurl", Kind::Text),
+    served("http.tls.letsencrypt.cafile", Kind::Text),
+    served("http.tls.letsencrypt.httpaddr", Kind::Text),
     served("http.http2.disabled", Kind::Scalar),
     served("http.h2c.enabled", Kind::Scalar),
     served("http.debug.addr", Kind::Text),

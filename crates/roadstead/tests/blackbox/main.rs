@@ -43,5 +43,7 @@ mod sockets;
 mod strict;
 mod tags;
 mod tls;
+mod tls_clients;
+mod tls_files;
 mod uploads;
 mod wire;

@@ -26,6 +26,7 @@ mod log;
 mod push;
 mod raw;
 mod registry;
+mod secure;
 
 pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Request};
@@ -36,6 +37,7 @@ pub(crate) use image::{
 };
 pub(crate) use raw::Wire;
 pub(crate) use registry::Registry;
+pub(crate) use secure::{Authority, Pair, Secure, TlsClient};
 
 use std::time::{Duration, Instant};
 
