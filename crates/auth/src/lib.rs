@@ -9,12 +9,14 @@
 
 mod accepted;
 mod authenticate;
+mod backoff;
 mod basic;
 mod challenge;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod htpasswd;
+mod network;
 mod policy;
 mod principal;
 mod secret;
@@ -22,7 +24,9 @@ mod user_file;
 mod verify;
 
 pub use authenticate::Authoriser;
+pub use backoff::{Attempt, LoginBackoff};
 pub use basic::BasicError;
 pub use error::{Reason, Refusal};
+pub use network::{AddressBlock, Network, NetworkError};
 pub use principal::Principal;
 pub use user_file::{FileProblem, HtpasswdError};
