@@ -83,6 +83,7 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     AppSettings {
         prefix: http.prefix.clone(),
         host: http.host.clone().filter(|_| !http.relative_urls),
+        relative_urls: http.relative_urls,
         headers: http.headers.clone(),
         catalog_page_max: settings.listing.catalog_max_entries,
         tags_page_max: settings.listing.tags_max_tags,

@@ -1,5 +1,6 @@
 //! The application: from a request to its answer in the same few steps for every endpoint.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
@@ -11,12 +12,15 @@ use roadstead_oci::{ActionSet, ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
 use serde_json::Value;
 
+use crate::audit::Trail;
 use crate::authorise::{Caller, catalog_needs, needs};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::handlers;
 use crate::headers::{API_VERSION, Urls, empty, method_list};
 use crate::health::Health;
+use crate::perimeter::Perimeter;
+use crate::perimeter::client::Client;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::request_log::{printable, text};
@@ -31,6 +35,8 @@ pub struct AppSettings {
     pub prefix: String,
     /// `http.host`: external base URL of absolute Locations.
     pub host: Option<String>,
+    /// `http.relativeurls`: Locations have no scheme and host, whatever a proxy says.
+    pub relative_urls: bool,
     /// `http.headers`, added to every answer of an endpoint.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `catalog.maxentries`: repositories of a page at most.
@@ -46,6 +52,7 @@ impl Default for AppSettings {
         Self {
             prefix: "/".to_owned(),
             host: None,
+            relative_urls: false,
             headers: Vec::new(),
             catalog_page_max: 1_000,
             tags_page_max: 1_000,
@@ -65,9 +72,10 @@ pub struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authoriser: Arc<Authoriser>,
     pub(crate) settings: AppSettings,
-    pub(crate) urls: Urls,
+    urls: Urls,
     pub(crate) manifest_room: Room,
     answer_room: Room,
+    pub(crate) perimeter: Arc<Perimeter>,
     health: Arc<Health>,
 }
 
@@ -81,7 +89,7 @@ pub(crate) struct Call {
     pub(crate) body: RequestBody,
     authority: Option<Authority>,
     request_id: RequestId,
-    address: Arc<str>,
+    pub(crate) client: Arc<Client>,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
 }
@@ -96,7 +104,7 @@ impl Call {
         Context {
             actor: self.caller.name().to_string(),
             request_id: self.request_id.to_string(),
-            address: self.address.to_string(),
+            address: self.client.text.to_string(),
             host,
             method: self.method.to_string(),
             user_agent: printable(&text(self.headers.get(USER_AGENT))),
@@ -109,7 +117,10 @@ pub(crate) struct Asked {
     pub(crate) parts: Parts,
     pub(crate) body: RequestBody,
     pub(crate) request_id: RequestId,
-    pub(crate) address: Arc<str>,
+    pub(crate) client: Arc<Client>,
+    /// For what is decided on the way, where that is recorded.
+    #[expect(dead_code, reason = "whoever decides takes it")]
+    pub(crate) trail: Option<Arc<Trail>>,
     pub(crate) direct: Option<Arc<Direct>>,
 }
 
@@ -133,7 +144,24 @@ impl App {
             urls,
             manifest_room: Room::of(manifests),
             answer_room: Room::of(ANSWER_ROOM_BYTES),
+            perimeter: Arc::default(),
             health,
+        }
+    }
+
+    /// Puts it behind this perimeter.
+    #[must_use]
+    pub fn behind(self, perimeter: Arc<Perimeter>) -> Self {
+        Self { perimeter, ..self }
+    }
+
+    /// Where the registry stands for this client: by configuration, or where that leaves it open by
+    /// the word of a trusted proxy.
+    pub(crate) fn urls_for(&self, client: &Client) -> Cow<'_, Urls> {
+        let open = !self.urls.are_configured() && !self.settings.relative_urls;
+        match &client.base {
+            Some(base) if open => Cow::Owned(self.urls.at(base)),
+            _ => Cow::Borrowed(&self.urls),
         }
     }
 
@@ -181,7 +209,8 @@ impl App {
             parts,
             body,
             request_id,
-            address,
+            client,
+            trail: _,
             direct,
         } = asked;
         let needed = || {
@@ -191,6 +220,7 @@ impl App {
         };
         let caller = Caller::identify(&self.authoriser, &parts.headers, needed).await?;
         *principal = Some(caller.name().clone());
+        let permit = self.perimeter.admit(&client, caller.name())?;
         let route = route.as_ref().map_err(Clone::clone)?;
         let call = Call {
             query: Query::parse(parts.uri.query())?,
@@ -201,10 +231,10 @@ impl App {
             caller,
             body,
             request_id,
-            address,
+            client,
             direct,
         };
-        self.dispatch(route, call).await
+        permit.hold(self.dispatch(route, call).await)
     }
 
     /// Large answers hold memory until they are taken, which must not fill up.

@@ -22,6 +22,7 @@ use crate::limits::Limits;
 use crate::outgoing::Outgoing;
 use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
+use crate::perimeter::client::{Arrived, PeerAddress};
 use crate::service::{self, Peer};
 use crate::stream::{Direct, Stream};
 use crate::tls::Tls;
@@ -37,11 +38,21 @@ pub(crate) struct Serving {
 /// Serves a connection to its end; after `stop` it takes no new requests.
 pub(crate) async fn serve(
     serving: Arc<Serving>,
-    stream: Stream,
-    address: Arc<str>,
+    mut stream: Stream,
+    peer: PeerAddress,
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
+    // One budget for whatever comes before HTTP.
+    let in_time = tokio::time::Instant::now() + limits.tls_handshake_timeout;
+    let arrival = async {
+        let arrival = Arrived::from(peer, serving.app.perimeter.proxies(), &mut stream);
+        let arrival = tokio::time::timeout_at(in_time, arrival);
+        arrival.await.map_err(|_| io::ErrorKind::TimedOut)?
+    };
+    let Some(arrived) = before_requests(arrival, &stop).await else {
+        return;
+    };
     let direct = stream.direct();
     let stream = Outgoing::new(stream, limits.pace());
     let Some(tls) = &serving.tls else {
@@ -54,13 +65,13 @@ pub(crate) async fn serve(
         if let Some(protocol) = protocol {
             // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
             let direct = (protocol == Protocol::Http1).then_some(direct);
-            run(&serving, paced, protocol, address, direct, stop).await;
+            run(&serving, paced, protocol, arrived, direct, stop).await;
         }
         return;
     };
     let handshake = async {
         let handshake = tls.acceptor.accept(stream);
-        let handshake = tokio::time::timeout(limits.tls_handshake_timeout, handshake);
+        let handshake = tokio::time::timeout_at(in_time, handshake);
         handshake.await.map_err(|_| io::ErrorKind::TimedOut)?
     };
     if let Some(stream) = before_requests(handshake, &stop).await {
@@ -74,7 +85,7 @@ pub(crate) async fn serve(
             &serving,
             Paced::new(stream, limits),
             protocol,
-            address,
+            arrived.secured(),
             None,
             stop,
         )
@@ -99,7 +110,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     serving: &Serving,
     mut paced: Paced<S>,
     protocol: Protocol,
-    address: Arc<str>,
+    arrived: Arrived,
     direct: Option<Arc<Direct>>,
     stop: CancellationToken,
 ) {
@@ -108,7 +119,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let activity = paced.activity();
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
-        address,
+        arrived,
         direct,
         activity: Arc::clone(&activity),
         pace: limits.pace(),

@@ -8,6 +8,7 @@
 
 mod activity;
 mod app;
+mod audit;
 mod authorise;
 mod body;
 mod conditional;
@@ -27,7 +28,9 @@ mod multipart;
 mod outgoing;
 mod pace;
 mod paced;
+mod perimeter;
 mod query;
+mod record;
 mod request_id;
 mod request_log;
 mod room;
@@ -39,7 +42,9 @@ mod tls;
 mod workers;
 
 pub use app::{App, AppSettings};
+pub use audit::{Audit, AuditError, AuditSettings, Decision, Event, Which};
 pub use health::Health;
 pub use limits::Limits;
 pub use listener::{ServeError, Server, Socket};
+pub use perimeter::{Limit, Perimeter, Proxies, RateSettings};
 pub use tls::{Tls, TlsError, TlsVersion};
