@@ -113,8 +113,16 @@ impl Authoriser {
         }
     }
 
+    /// Looks whether the file of users has changed, and reads it again, without waiting for a login.
+    /// Blocks while it does.
+    pub fn look(&self) {
+        if let Authenticator::Htpasswd(htpasswd) = &self.authenticator {
+            htpasswd.file.refresh();
+        }
+    }
+
     /// What is wrong with the file of users while those of before stay in force; for the health
-    /// page. Looked at when somebody logs in.
+    /// page. Found out when somebody logs in, and by [`Authoriser::look`].
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         match &self.authenticator {

@@ -11,7 +11,10 @@ use regex::RegexSet;
 use roadstead_auth::Authoriser;
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
-use roadstead_server::{AppSettings, Limits, Tls, TlsVersion};
+use roadstead_server::{
+    AppSettings, Audit, AuditSettings, Limit, Limits, Perimeter, Proxies, RateSettings, Tls,
+    TlsVersion, Which,
+};
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
 use crate::config::{self, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation};
@@ -121,6 +124,55 @@ pub(crate) fn limits(limits: &config::Limits, open_files: u64) -> Limits {
         minimum_rate: limits.minimum_rate,
         max_headers: limits.max_headers,
         max_header_bytes: limits.max_header_bytes,
+    }
+}
+
+/// What stands before the HTTP interface, and the record of what passes.
+///
+/// # Errors
+/// An audit log that cannot be written.
+pub(crate) fn perimeter(
+    settings: &Settings,
+) -> anyhow::Result<(Arc<Perimeter>, Option<Arc<Audit>>)> {
+    let audit = &settings.audit;
+    let recorded = audit.log || audit.path.is_some();
+    let audit = AuditSettings {
+        which: match audit.which {
+            config::Which::All => Which::All,
+            config::Which::Changes => Which::Changes,
+            config::Which::Denials => Which::Denials,
+        },
+        path: audit.path.clone(),
+        log: audit.log,
+    };
+    let audit = recorded.then(|| Audit::start(&audit)).transpose()?;
+    let audit = audit.map(Arc::new);
+    let perimeter = Perimeter::new(audit.clone());
+    perimeter.trust(proxies(&settings.http.proxies));
+    perimeter.limit(&rates(&settings.http.rate_limits));
+    Ok((Arc::new(perimeter), audit))
+}
+
+/// Whose word on a client counts.
+pub(crate) fn proxies(proxies: &config::Proxies) -> Proxies {
+    Proxies {
+        trusted: proxies.trusted.clone(),
+        unix: proxies.unix,
+        protocol: proxies.protocol,
+    }
+}
+
+/// How often anybody may ask.
+pub(crate) fn rates(limits: &config::RateLimits) -> RateSettings {
+    let limit = |rate: config::Rate| Limit {
+        requests: rate.requests,
+        burst: rate.burst,
+        concurrent: rate.concurrent,
+    };
+    RateSettings {
+        anonymous: limit(limits.anonymous),
+        user: limit(limits.user),
+        address: limit(limits.address),
     }
 }
 

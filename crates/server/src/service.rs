@@ -45,7 +45,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let client = peer.arrived.client(request.headers());
     let perimeter = &peer.app.perimeter;
     let trail = perimeter.audit().map(|_| Arc::new(Trail::default()));
-    let credentials = request.headers().contains_key(AUTHORIZATION);
+    let credentials = trail.is_some() && request.headers().contains_key(AUTHORIZATION);
     let mut line = Box::new(Line::new(
         request.method().clone(),
         request_id,
@@ -68,12 +68,11 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
             Answered::refused(failure.message(ambiguous))
         }
         (None, Err(failure)) => {
-            peer.activity.leave_unread();
             drop(body);
             Answered::refused(failure)
         }
         (None, Ok(permit)) => {
-            line.permits.push(Arc::new(permit));
+            line.permits.extend(permit.shared());
             let asked = Asked {
                 parts,
                 body,

@@ -12,11 +12,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use roadstead_registry::Registry;
 use roadstead_server::{App, Health, Server};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Settings};
+use crate::parts::{AtPerimeter, Users};
 use crate::process::{self, Signals};
+use crate::reload::Reloader;
 use crate::socket::{self, Bound};
 use crate::{logging, startup_lines, wire};
 
@@ -28,7 +31,7 @@ pub(crate) fn run(path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let variables = super::variables();
     let path = super::config_path(path, &variables);
     let loaded = config::load(path.as_deref(), &variables)?;
-    logging::start(&loaded.settings.log)?;
+    let levels = logging::start(&loaded.settings.log)?;
     for line in &loaded.warnings {
         tracing::warn!("{line}");
     }
@@ -45,6 +48,8 @@ pub(crate) fn run(path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         .context("cannot start the threads that serve")?;
     let served = runtime.block_on(async {
         let start = Start {
+            reloader: Reloader::new(path.clone(), variables, &loaded.settings, loaded.warnings)
+                .with(levels),
             settings: loaded.settings,
             built_in: path.is_none(),
             open_files,
@@ -60,6 +65,7 @@ pub(crate) fn run(path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
 /// What a start knows once the configuration is read.
 struct Start {
     settings: Settings,
+    reloader: Reloader,
     built_in: bool,
     open_files: u64,
     inherited: Option<Bound>,
@@ -76,6 +82,10 @@ impl Start {
         let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
         let tls = wire::tls(settings)?;
         let authoriser = Arc::new(wire::authoriser(&settings.auth)?);
+        let (perimeter, audit) = wire::perimeter(settings)?;
+        let reloader = self.reloader.with(AtPerimeter(Arc::clone(&perimeter)));
+        let reloader = reloader.with(Users(Arc::clone(&authoriser)));
+        let reloader = Arc::new(reloader.reopening(audit.clone()));
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
         let registry = Arc::new(wire::registry(settings, stores)?);
@@ -86,12 +96,17 @@ impl Start {
             wire::app_settings(settings),
             Arc::clone(&health),
         );
+        let app = app.behind(perimeter);
+        let told = Arc::clone(&reloader);
+        health.tell(move || told.problems());
         let limits = wire::limits(&settings.http.limits, self.open_files);
         let server = Server::new(Arc::new(app), limits, tls, settings.http.h2c)?;
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
+        let hangup = Arc::new(Notify::new());
+        tasks.spawn(reloader.run(Arc::clone(&hangup), stop.clone()));
         let address = bound.address();
         let debug_address = debug.as_ref().map(Bound::address);
         if let Some(debug) = debug {
@@ -111,13 +126,13 @@ impl Start {
         tokio::select! {
             ended = &mut serving => ended?,
             () = metadata.failed() => failed = true,
-            signal = signals.stop() => {
+            signal = signals.stop(&hangup) => {
                 tracing::info!(signal, "stopping: no new connections, requests in flight may end");
                 stop.cancel();
                 tokio::select! {
                     ended = &mut serving => ended?,
                     () = metadata.failed() => failed = true,
-                    signal = signals.stop() => {
+                    signal = signals.stop(&hangup) => {
                         tracing::warn!(signal, "stopped at once by a second signal");
                         remove_socket_file(socket_file.as_deref());
                         return Ok(ExitCode::FAILURE);
@@ -127,6 +142,9 @@ impl Start {
         }
         stop.cancel();
         remove_socket_file(socket_file.as_deref());
+        if let Some(audit) = audit {
+            audit.finish().await;
+        }
         if failed {
             anyhow::bail!(
                 "the metadata database failed: nothing can be acknowledged any more; look at its \

@@ -5,8 +5,10 @@
 //! sweeps it for keys that are unknown or not served, then each section's file turns its part
 //! into finished types by a `cursor`. All problems are collected, so one start names all of them.
 
+mod audit;
 mod auth;
 mod cursor;
+mod difference;
 mod duration;
 mod effective;
 mod environment;
@@ -17,6 +19,8 @@ mod limits;
 mod listing;
 mod log;
 mod node;
+mod proxies;
+mod rate_limits;
 mod report;
 mod secret;
 mod storage;
@@ -33,12 +37,16 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use audit::{Audit, Which};
 pub(crate) use auth::Auth;
+pub(crate) use difference::Values;
 pub(crate) use health::Health;
 pub(crate) use http::{Http, Listen, TlsVersion};
 pub(crate) use limits::Limits;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Formatter, Level, Log};
+pub(crate) use proxies::Proxies;
+pub(crate) use rate_limits::{Rate, RateLimits};
 pub(crate) use report::Problem;
 pub(crate) use storage::{Driver, Storage};
 pub(crate) use validation::{Pattern, Platform, Platforms, Urls, Validation};
@@ -61,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     /// Who may come in.
     pub(crate) auth: Auth,
+    /// What is put on record.
+    pub(crate) audit: Audit,
     /// What is watched.
     pub(crate) health: Health,
     /// How long lists may be.
@@ -225,6 +235,7 @@ fn settings(node: &Node, report: &Report) -> Settings {
         storage: storage::read(&root),
         http: http::read(&root),
         auth: auth::read(&root),
+        audit: audit::read(&root.section("access").section("audit")),
         health: health::read(&root),
         listing: listing::read(&root),
         validation: validation::read(&root),

@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod audit;
 mod auth;
 mod backup;
 mod blobs;
@@ -23,6 +24,7 @@ mod corpus;
 mod delete;
 mod digests;
 mod files;
+mod forwarded;
 mod frozen;
 mod history;
 mod http2;
@@ -33,9 +35,12 @@ mod mount;
 mod names;
 mod process;
 mod proxies;
+mod proxy_protocol;
 mod ranges;
+mod ratelimits;
 mod references;
 mod referrers;
+mod reload;
 mod session;
 mod smuggling;
 mod sockets;

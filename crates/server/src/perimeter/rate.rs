@@ -135,10 +135,15 @@ impl Permit {
     /// Keeps it for as long as the answer is on its way.
     pub(crate) fn hold(self, answer: Answer) -> Answer {
         let mut response = answer?;
-        if self.0.is_some() {
-            response.extensions_mut().insert(Arc::new(self));
+        if let Some(permit) = self.shared() {
+            response.extensions_mut().insert(permit);
         }
         Ok(response)
+    }
+
+    /// What is left to hold, if anything: most requests are not limited.
+    pub(crate) fn shared(self) -> Option<Arc<Self>> {
+        self.0.is_some().then(|| Arc::new(self))
     }
 }
 
