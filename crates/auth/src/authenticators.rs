@@ -156,6 +156,12 @@ impl Authenticators {
         Ok(known.map(|hash| (Identity::user(name), fingerprint(hash.text()))))
     }
 
+    pub(crate) fn look(&self) {
+        if let Some(file) = &self.htpasswd {
+            file.refresh();
+        }
+    }
+
     pub(crate) fn problem(&self) -> Option<String> {
         self.htpasswd.as_ref().and_then(|file| file.problem())
     }

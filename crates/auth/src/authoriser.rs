@@ -362,7 +362,16 @@ impl Authoriser {
         }
     }
 
+    /// Looks whether files have changed, and reads them again, without waiting for a login. Blocks
+    /// while it does.
+    pub fn look(&self) {
+        if let Some(authenticators) = &self.authenticators {
+            authenticators.look();
+        }
+    }
+
     /// What is wrong with a file while what it said before stays in force; for the health page.
+    /// Found out when somebody logs in, and by [`Authoriser::look`].
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         self.authenticators

@@ -11,6 +11,7 @@ mod accepted;
 mod api_key;
 mod authenticators;
 mod authoriser;
+mod backoff;
 mod basic;
 mod certificate;
 mod challenge;
@@ -20,6 +21,7 @@ pub mod fuzzing;
 mod hash;
 mod htpasswd;
 mod issuer;
+mod network;
 mod policy;
 mod principal;
 mod scope;
@@ -30,12 +32,14 @@ mod verify;
 
 pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
 pub use authoriser::{Authoriser, Granted, Presented, Setup, SetupError};
+pub use backoff::{Attempt, LoginBackoff};
 pub use basic::BasicError;
 pub use certificate::{CertificateError, ClientCertificate};
 pub use challenge::{BearerError, Origin};
 pub use error::{Reason, Refusal};
 pub use hash::{HashError, NewHashError, hash_password};
 pub use issuer::{IssueError, IssuerSettings, KeyError, TokenRefused};
+pub use network::{AddressBlock, Network, NetworkError};
 pub use policy::{
     Circumstances, Decision, Effect, Explanation, Policy, PolicySettings, Preset, Question,
     RuleError, RuleSettings,

@@ -159,7 +159,7 @@ impl UserFile {
     }
 
     /// Reads the file if it has changed. Blocks.
-    fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         let mut seen = lock(&self.seen);
         let stamp = std::fs::metadata(&self.path)
             .map(|file| Stamp::of(&file))

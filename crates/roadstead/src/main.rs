@@ -6,7 +6,9 @@
 mod command;
 mod config;
 mod logging;
+mod parts;
 mod process;
+mod reload;
 mod socket;
 mod startup_lines;
 mod wire;

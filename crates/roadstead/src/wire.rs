@@ -14,7 +14,8 @@ use roadstead_auth::{
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
 use roadstead_server::{
-    Acme, AcmeDirectory, AcmeSettings, AppSettings, Identity, Limits, Tls, TlsSettings,
+    Acme, AcmeDirectory, AcmeSettings, AppSettings, Audit, AuditSettings, Identity, Limit, Limits,
+    Perimeter, Proxies, RateSettings, Tls, TlsSettings, Which,
 };
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
@@ -130,6 +131,7 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     AppSettings {
         prefix: http.prefix.clone(),
         host: http.host.clone().filter(|_| !http.relative_urls),
+        relative_urls: http.relative_urls,
         headers: http.headers.clone(),
         catalog_page_max: settings.listing.catalog_max_entries,
         tags_page_max: settings.listing.tags_max_tags,
@@ -202,6 +204,55 @@ pub(crate) fn limits(limits: &config::Limits, open_files: u64) -> Limits {
         minimum_rate: limits.minimum_rate,
         max_headers: limits.max_headers,
         max_header_bytes: limits.max_header_bytes,
+    }
+}
+
+/// What stands before the HTTP interface, and the record of what passes.
+///
+/// # Errors
+/// An audit log that cannot be written.
+pub(crate) fn perimeter(
+    settings: &Settings,
+) -> anyhow::Result<(Arc<Perimeter>, Option<Arc<Audit>>)> {
+    let audit = &settings.audit;
+    let recorded = audit.log || audit.path.is_some();
+    let audit = AuditSettings {
+        which: match audit.which {
+            config::Which::All => Which::All,
+            config::Which::Changes => Which::Changes,
+            config::Which::Denials => Which::Denials,
+        },
+        path: audit.path.clone(),
+        log: audit.log,
+    };
+    let audit = recorded.then(|| Audit::start(&audit)).transpose()?;
+    let audit = audit.map(Arc::new);
+    let perimeter = Perimeter::new(audit.clone());
+    perimeter.trust(proxies(&settings.http.proxies));
+    perimeter.limit(&rates(&settings.http.rate_limits));
+    Ok((Arc::new(perimeter), audit))
+}
+
+/// Whose word on a client counts.
+pub(crate) fn proxies(proxies: &config::Proxies) -> Proxies {
+    Proxies {
+        trusted: proxies.trusted.clone(),
+        unix: proxies.unix,
+        protocol: proxies.protocol,
+    }
+}
+
+/// How often anybody may ask.
+pub(crate) fn rates(limits: &config::RateLimits) -> RateSettings {
+    let limit = |rate: config::Rate| Limit {
+        requests: rate.requests,
+        burst: rate.burst,
+        concurrent: rate.concurrent,
+    };
+    RateSettings {
+        anonymous: limit(limits.anonymous),
+        user: limit(limits.user),
+        address: limit(limits.address),
     }
 }
 

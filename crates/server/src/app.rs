@@ -1,6 +1,6 @@
 //! The application: from a request to its answer in the same few steps for every endpoint.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
@@ -11,12 +11,15 @@ use roadstead_auth::{Authoriser, ClientCertificate, Presented};
 use roadstead_oci::{ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
 
+use crate::audit::Trail;
 use crate::authorise::{Caller, Needs, sole_authorization};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::handlers;
 use crate::headers::{API_VERSION, Urls, empty, method_list};
 use crate::health::Health;
+use crate::perimeter::Perimeter;
+use crate::perimeter::client::Client;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::request_log::{printable, text};
@@ -31,6 +34,8 @@ pub struct AppSettings {
     pub prefix: String,
     /// `http.host`: external base URL of absolute Locations.
     pub host: Option<String>,
+    /// `http.relativeurls`: Locations have no scheme and host, whatever a proxy says.
+    pub relative_urls: bool,
     /// `http.headers`, added to every answer of an endpoint.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `catalog.maxentries`: repositories of a page at most.
@@ -46,6 +51,7 @@ impl Default for AppSettings {
         Self {
             prefix: "/".to_owned(),
             host: None,
+            relative_urls: false,
             headers: Vec::new(),
             catalog_page_max: 1_000,
             tags_page_max: 1_000,
@@ -65,9 +71,10 @@ pub struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authoriser: Arc<Authoriser>,
     pub(crate) settings: AppSettings,
-    pub(crate) urls: Urls,
+    urls: Urls,
     pub(crate) manifest_room: Room,
     answer_room: Room,
+    pub(crate) perimeter: Arc<Perimeter>,
     health: Arc<Health>,
 }
 
@@ -81,7 +88,7 @@ pub(crate) struct Call {
     pub(crate) body: RequestBody,
     authority: Option<Authority>,
     request_id: RequestId,
-    address: Arc<str>,
+    pub(crate) client: Arc<Client>,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
 }
@@ -96,7 +103,7 @@ impl Call {
         Context {
             actor: self.caller.name().to_string(),
             request_id: self.request_id.to_string(),
-            address: self.address.to_string(),
+            address: self.client.text.to_string(),
             host,
             method: self.method.to_string(),
             user_agent: printable(&text(self.headers.get(USER_AGENT))),
@@ -109,9 +116,9 @@ pub(crate) struct Asked {
     pub(crate) parts: Parts,
     pub(crate) body: RequestBody,
     pub(crate) request_id: RequestId,
-    pub(crate) address: Arc<str>,
-    /// The client's address, where it has one.
-    pub(crate) client: Option<IpAddr>,
+    pub(crate) client: Arc<Client>,
+    /// For what is decided on the way, where that is recorded.
+    pub(crate) trail: Option<Arc<Trail>>,
     pub(crate) direct: Option<Arc<Direct>>,
     /// The client's certificate, where it was verified and has not expired.
     pub(crate) certificate: Option<Arc<ClientCertificate>>,
@@ -137,7 +144,24 @@ impl App {
             urls,
             manifest_room: Room::of(manifests),
             answer_room: Room::of(ANSWER_ROOM_BYTES),
+            perimeter: Arc::default(),
             health,
+        }
+    }
+
+    /// Puts it behind this perimeter.
+    #[must_use]
+    pub fn behind(self, perimeter: Arc<Perimeter>) -> Self {
+        Self { perimeter, ..self }
+    }
+
+    /// Where the registry stands for this client: by configuration, or where that leaves it open by
+    /// the word of a trusted proxy.
+    pub(crate) fn urls_for(&self, client: &Client) -> Cow<'_, Urls> {
+        let open = !self.urls.are_configured() && !self.settings.relative_urls;
+        match &client.base {
+            Some(base) if open => Cow::Owned(self.urls.at(base)),
+            _ => Cow::Borrowed(&self.urls),
         }
     }
 
@@ -188,19 +212,21 @@ impl App {
             parts,
             body,
             request_id,
-            address,
             client,
+            trail,
             direct,
             certificate,
         } = asked;
         let presented = Presented {
             authorization: sole_authorization(&parts.headers)?,
             certificate: certificate.as_deref(),
-            client,
+            client: client.ip,
         };
         let needs = || Needs::of(route.as_ref(), &parts);
-        let caller = Caller::identify(&self.authoriser, &parts.headers, &presented, needs).await?;
+        let caller =
+            Caller::identify(&self.authoriser, &parts.headers, &presented, trail, needs).await?;
         *principal = Some(caller.name().clone());
+        let permit = self.perimeter.admit(&client, caller.name())?;
         caller.enter(route.as_ref(), &parts)?;
         let route = route.as_ref().map_err(Clone::clone)?;
         let call = Call {
@@ -212,10 +238,10 @@ impl App {
             caller,
             body,
             request_id,
-            address,
+            client,
             direct,
         };
-        self.dispatch(route, call).await
+        permit.hold(self.dispatch(route, call).await)
     }
 
     /// Large answers hold memory until they are taken, which must not fill up.

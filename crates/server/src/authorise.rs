@@ -6,14 +6,18 @@ use std::time::SystemTime;
 use http::header::{AUTHORIZATION, HOST, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use roadstead_auth::{Authoriser, Circumstances, Origin, Presented, Principal, Refusal, Scope};
+use roadstead_auth::{
+    Authoriser, Circumstances, Granted, Origin, Presented, Principal, Refusal, Scope,
+};
 use roadstead_oci::{
     Action, ActionSet, CatalogGrant, ErrorCode, Grant, PrincipalName, RepositoryName,
 };
 use serde_json::{Value, json};
 
+use crate::audit::{Decided, Decision, Trail};
 use crate::error::{Failure, chain};
 use crate::query::Query;
+use crate::record::words;
 use crate::routes::{Route, RouteError};
 
 /// Who asks, and the authority that decides what they may do.
@@ -23,6 +27,8 @@ pub(crate) struct Caller {
     circumstances: Circumstances,
     /// The host that the request names, for a challenge that shall lead there.
     host: Option<HeaderValue>,
+    /// Where decisions are gathered, where they are put on record.
+    trail: Option<Arc<Trail>>,
 }
 
 /// What a request needs: what its challenge asks for.
@@ -38,6 +44,7 @@ impl Caller {
         authoriser: &Arc<Authoriser>,
         headers: &HeaderMap,
         presented: &Presented<'_>,
+        trail: Option<Arc<Trail>>,
         needs: impl FnOnce() -> Needs,
     ) -> Result<Self, Failure> {
         let host = headers.get(HOST);
@@ -50,6 +57,7 @@ impl Caller {
                     now: SystemTime::now(),
                 },
                 host: host.cloned(),
+                trail,
             }),
             Err(refusal) => Err(refuse(authoriser, refusal, &needs(), host)),
         }
@@ -80,8 +88,11 @@ impl Caller {
         let outcome = match route {
             Ok(Route::Catalog) => self.authoriser.authorise_catalog(&self.principal).map(drop),
             Ok(route) if let Some(name) = route.repository() => self
-                .ask(name, actions(route, &parts.method), ActionSet::NONE)
-                .map(drop),
+                .decide(name, actions(route, &parts.method), ActionSet::NONE)
+                .map(drop)
+                .inspect_err(|refusal| {
+                    self.record(Err(refusal), Some(name), actions(route, &parts.method));
+                }),
             _ => self.authoriser.enter(&self.principal),
         };
         outcome.map_err(|refusal| self.refuse(refusal, &Needs::of(route, parts)))
@@ -139,27 +150,75 @@ impl Caller {
         Ok(grant)
     }
 
+    /// A grant to pull what is to be mounted elsewhere. None: the caller may not, which is nothing to
+    /// complain of.
+    pub(crate) fn source(&self, repository: &RepositoryName) -> Option<Grant> {
+        let granted = self
+            .decide(repository, ActionSet::PULL, ActionSet::NONE)
+            .ok()?;
+        self.record(Ok(&granted.rule), Some(repository), ActionSet::PULL);
+        Some(granted.grant)
+    }
+
     fn ask(
         &self,
         repository: &RepositoryName,
         actions: ActionSet,
         also: ActionSet,
     ) -> Result<Grant, Refusal> {
-        let granted = self.authoriser.authorise(
+        let outcome = self.decide(repository, actions, also);
+        let rule = outcome.as_ref().map(|granted| &granted.rule);
+        self.record(rule, Some(repository), actions);
+        outcome.map(|granted| granted.grant)
+    }
+
+    fn decide(
+        &self,
+        repository: &RepositoryName,
+        actions: ActionSet,
+        also: ActionSet,
+    ) -> Result<Granted<Grant>, Refusal> {
+        self.authoriser.authorise(
             &self.principal,
             repository,
             actions,
             also,
             self.circumstances,
-        )?;
-        Ok(granted.grant)
+        )
+    }
+
+    fn record(
+        &self,
+        outcome: Result<&Arc<str>, &Refusal>,
+        repository: Option<&RepositoryName>,
+        actions: ActionSet,
+    ) {
+        let Some(trail) = &self.trail else {
+            return;
+        };
+        let (decision, rule) = match outcome {
+            Ok(rule) => (Decision::Allow, Some(rule.to_string())),
+            Err(Refusal::Denied { rule, .. } | Refusal::InsufficientScope { rule }) => {
+                (Decision::Deny, Some(rule.clone()))
+            }
+            Err(_) => (Decision::Challenge, None),
+        };
+        trail.push(Decided {
+            decision,
+            kind: self.principal.kind().as_str(),
+            rule,
+            actions: words(actions),
+            repository: repository.map(ToString::to_string).unwrap_or_default(),
+        });
     }
 
     /// # Errors
     /// 401 or 403.
     pub(crate) fn catalog(&self) -> Result<CatalogGrant, Failure> {
-        self.authoriser
-            .authorise_catalog(&self.principal)
+        let outcome = self.authoriser.authorise_catalog(&self.principal);
+        let rule = outcome.as_ref().map(|granted| &granted.rule);
+        self.record(rule, None, ActionSet::LIST);
+        outcome
             .map(|granted| granted.grant)
             .map_err(|refusal| self.refuse(refusal, &Needs(vec![Scope::Catalog])))
     }

@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use crate::limits::Limits;
 use crate::outgoing::Outgoing;
 use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
+use crate::perimeter::client::{Arrived, PeerAddress};
 use crate::service::{self, Peer};
 use crate::stream::{Direct, Stream};
 use crate::tls::{Holder, Secured, Tls};
@@ -38,12 +38,21 @@ pub(crate) struct Serving {
 /// Serves a connection to its end; after `stop` it takes no new requests.
 pub(crate) async fn serve(
     serving: Arc<Serving>,
-    stream: Stream,
-    address: Arc<str>,
-    client: Option<IpAddr>,
+    mut stream: Stream,
+    peer: PeerAddress,
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
+    // One budget for whatever comes before HTTP.
+    let in_time = tokio::time::Instant::now() + limits.tls_handshake_timeout;
+    let arrival = async {
+        let arrival = Arrived::from(peer, serving.app.perimeter.proxies(), &mut stream);
+        let arrival = tokio::time::timeout_at(in_time, arrival);
+        arrival.await.map_err(|_| io::ErrorKind::TimedOut)?
+    };
+    let Some(arrived) = before_requests(arrival, &stop).await else {
+        return;
+    };
     let Some(tls) = &serving.tls else {
         let direct = stream.direct();
         let stream = Outgoing::new(stream, limits.pace());
@@ -57,8 +66,7 @@ pub(crate) async fn serve(
             // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
             let direct = (protocol == Protocol::Http1).then_some(direct);
             let origin = Origin {
-                address,
-                client,
+                arrived,
                 direct,
                 holder: Holder::default(),
             };
@@ -68,7 +76,7 @@ pub(crate) async fn serve(
     };
     let handshake = async {
         let handshake = tls.accept(stream, limits.pace());
-        let handshake = tokio::time::timeout(limits.tls_handshake_timeout, handshake);
+        let handshake = tokio::time::timeout_at(in_time, handshake);
         handshake.await.map_err(|_| io::ErrorKind::TimedOut)?
     };
     // Its many states are held for no longer than it takes.
@@ -85,8 +93,7 @@ pub(crate) async fn serve(
             Protocol::Http1
         };
         let origin = Origin {
-            address,
-            client,
+            arrived: arrived.secured(),
             direct: None,
             holder,
         };
@@ -109,8 +116,7 @@ async fn before_requests<T>(
 
 /// Where a connection comes from, and what its bytes may go past.
 struct Origin {
-    address: Arc<str>,
-    client: Option<IpAddr>,
+    arrived: Arrived,
     direct: Option<Arc<Direct>>,
     holder: Holder,
 }
@@ -127,8 +133,7 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let activity = paced.activity();
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
-        address: origin.address,
-        client: origin.client,
+        arrived: origin.arrived,
         direct: origin.direct,
         holder: origin.holder,
         activity: Arc::clone(&activity),

@@ -30,12 +30,13 @@ pub fn token_url(host: &str, prefix: &str) -> String {
     Urls::new(Some(host), prefix).token()
 }
 
-/// Where the registry stands for its clients: by configuration alone. Host and forwarded headers
-/// are never echoed.
+/// Where the registry stands for its clients: by configuration, and where that leaves it open by
+/// what a trusted proxy says. Host, and forwarded headers of anybody else, are never echoed.
 #[derive(Debug, Clone)]
 pub(crate) struct Urls {
     /// What comes before `/v2/`, without a slash at the end.
     base: String,
+    configured: bool,
 }
 
 impl Urls {
@@ -54,7 +55,23 @@ impl Urls {
                 }
             }
         };
-        Self { base }
+        Self {
+            base,
+            configured: host.is_some(),
+        }
+    }
+
+    /// Whether they have scheme and host, or must do without.
+    pub(crate) fn are_configured(&self) -> bool {
+        self.configured
+    }
+
+    /// The same below this scheme and host.
+    pub(crate) fn at(&self, origin: &str) -> Self {
+        Self {
+            base: format!("{origin}{}", self.base),
+            configured: true,
+        }
     }
 
     /// The token endpoint.

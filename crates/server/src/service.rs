@@ -1,12 +1,11 @@
 //! From a request of a connection to its answer: identity, strictness, the application, the log.
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::header::{CONNECTION, USER_AGENT};
+use http::header::{AUTHORIZATION, CONNECTION, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use roadstead_failpoint::failpoint;
@@ -14,9 +13,13 @@ use roadstead_oci::ErrorCode;
 
 use crate::activity::Activity;
 use crate::app::{Answered, App, Asked};
+use crate::audit::Trail;
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::pace::Pace;
+use crate::perimeter::Permit;
+use crate::perimeter::client::Arrived;
+use crate::record;
 use crate::request_id::RequestId;
 use crate::request_log::Line;
 use crate::stream::Direct;
@@ -28,8 +31,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What all requests of one connection share.
 pub(crate) struct Peer {
     pub(crate) app: Arc<App>,
-    pub(crate) address: Arc<str>,
-    pub(crate) client: Option<IpAddr>,
+    pub(crate) arrived: Arrived,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
     /// Who TLS says it is.
@@ -43,10 +45,14 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let (counted, number) = peer.activity.request();
     let request_id = RequestId::random();
     let version = request.version();
+    let client = peer.arrived.client(request.headers());
+    let perimeter = &peer.app.perimeter;
+    let trail = perimeter.audit().map(|_| Arc::new(Trail::default()));
+    let credentials = trail.is_some() && request.headers().contains_key(AUTHORIZATION);
     let mut line = Box::new(Line::new(
         request.method().clone(),
         request_id,
-        Arc::clone(&peer.address),
+        Arc::clone(&client.text),
         request.headers().get(USER_AGENT).cloned(),
     ));
 
@@ -56,20 +62,26 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let ambiguous = two_lengths.or_else(|| strict::check(&request).err());
     let (parts, incoming) = request.into_parts();
     let body = RequestBody::new(incoming, peer.pace, Arc::clone(&peer.activity));
-    let answered = match ambiguous {
-        Some(ambiguous) => {
+    let admitted = perimeter.admit_address(&client);
+    let answered = match (ambiguous, admitted) {
+        (Some(ambiguous), _) => {
             peer.activity.leave_unread();
             drop(body);
             let failure = Failure::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported);
             Answered::refused(failure.message(ambiguous))
         }
-        None => {
+        (None, Err(failure)) => {
+            drop(body);
+            Answered::refused(failure)
+        }
+        (None, Ok(permit)) => {
+            line.permits.extend(permit.shared());
             let asked = Asked {
                 parts,
                 body,
                 request_id,
-                address: Arc::clone(&peer.address),
-                client: peer.client,
+                client,
+                trail: trail.clone(),
                 direct: peer.direct.clone(),
                 certificate: peer.holder.certificate(),
             };
@@ -89,6 +101,13 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     line.status = Some(response.status());
     (line.route, line.principal) = (route, principal);
     (line.code, line.cause) = (code, cause);
+    line.permits
+        .extend(response.extensions_mut().remove::<Arc<Permit>>());
+    if let (Some(audit), Some(trail)) = (perimeter.audit(), trail) {
+        for event in record::events(&line, &trail.take(), credentials) {
+            audit.record(event).await;
+        }
+    }
     response
         .headers_mut()
         .insert(REQUEST_ID, request_id.header());

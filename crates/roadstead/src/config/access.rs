@@ -8,7 +8,7 @@ use roadstead_auth::{Effect, Policy, PolicySettings, Preset, RuleSettings};
 use super::cursor::Cursor;
 use super::effective::{Quoted, Writer};
 use super::http::Listen;
-use super::{Http, duration};
+use super::{Audit, Http, duration};
 
 /// The `access` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +48,12 @@ const MAX_REFRESH_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3_600);
 
 /// Reads the section; none where it is not written down.
 pub(crate) fn read(root: &Cursor<'_>, http: &Http) -> Option<Access> {
-    if !root.contains("access") {
+    let section = root.section("access");
+    // What is put on record is no matter of who may do what.
+    let only_audit = section.contains("audit") && section.names().all(|name| name == "audit");
+    if !root.contains("access") || only_audit {
         return None;
     }
-    let section = root.section("access");
     let access = Access {
         policy: PolicySettings {
             preset: preset(&section),
@@ -224,7 +226,7 @@ impl Listen {
 }
 
 /// Writes the section as [`read`] takes it.
-pub(super) fn write(access: &Access, yaml: &mut Writer) {
+pub(super) fn write(access: &Access, audit: &Audit, yaml: &mut Writer) {
     yaml.section("access", |yaml| {
         let policy = &access.policy;
         if let Some(preset) = policy.preset {
@@ -246,6 +248,7 @@ pub(super) fn write(access: &Access, yaml: &mut Writer) {
                 }
             });
         }
+        audit.write(yaml);
         yaml.section("tokens", |yaml| match &access.tokens {
             None => yaml.line("disabled", &true),
             Some(tokens) => {

@@ -60,6 +60,12 @@ impl<'a> Cursor<'a> {
         self.node.is_some_and(|node| node.get(name).is_some())
     }
 
+    /// The names that are written down in the section.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        let entries = self.node.map(Node::entries).unwrap_or_default();
+        entries.iter().map(|entry| entry.key.as_str())
+    }
+
     pub(crate) fn report(&self) -> &'a Report {
         self.report
     }

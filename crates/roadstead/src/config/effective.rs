@@ -18,8 +18,10 @@ impl Settings {
         self.storage(&mut yaml);
         self.http(&mut yaml);
         self.auth(&mut yaml);
-        if let Some(access) = &self.access {
-            super::access::write(access, &mut yaml);
+        match &self.access {
+            Some(access) => super::access::write(access, &self.audit, &mut yaml),
+            None if self.audit == super::Audit::default() => {}
+            None => yaml.section("access", |yaml| self.audit.write(yaml)),
         }
         self.middleware(&mut yaml);
         self.health(&mut yaml);
@@ -115,6 +117,8 @@ impl Settings {
                 });
             }
             self.limits(yaml);
+            http.proxies.write(yaml);
+            http.rate_limits.write(yaml);
         });
     }
 

@@ -6,8 +6,10 @@
 //! into finished types by a `cursor`. All problems are collected, so one start names all of them.
 
 mod access;
+mod audit;
 mod auth;
 mod cursor;
+mod difference;
 mod duration;
 mod effective;
 mod environment;
@@ -19,6 +21,8 @@ mod limits;
 mod listing;
 mod log;
 mod node;
+mod proxies;
+mod rate_limits;
 mod report;
 mod secret;
 mod storage;
@@ -37,13 +41,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use access::Access;
+pub(crate) use audit::{Audit, Which};
 pub(crate) use auth::Auth;
+pub(crate) use difference::Values;
 pub(crate) use health::Health;
 pub(crate) use http::{Http, Listen};
 pub(crate) use letsencrypt::LetsEncrypt;
 pub(crate) use limits::Limits;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Formatter, Level, Log};
+pub(crate) use proxies::Proxies;
+pub(crate) use rate_limits::{Rate, RateLimits};
 pub(crate) use report::Problem;
 pub(crate) use storage::{Driver, Storage};
 pub(crate) use tls::{Identity, Tls};
@@ -69,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) auth: Auth,
     /// Who may do what; `None`: whoever comes in may do everything.
     pub(crate) access: Option<Access>,
+    /// What is put on record.
+    pub(crate) audit: Audit,
     /// What is watched.
     pub(crate) health: Health,
     /// How long lists may be.
@@ -235,6 +245,7 @@ fn settings(node: &Node, report: &Report) -> Settings {
         access: access::read(&root, &http),
         http,
         auth: auth::read(&root),
+        audit: audit::read(&root.section("access").section("audit")),
         health: health::read(&root),
         listing: listing::read(&root),
         validation: validation::read(&root),

@@ -13,6 +13,7 @@
 mod harness;
 
 mod access;
+mod audit;
 mod auth;
 mod backup;
 mod blobs;
@@ -24,6 +25,7 @@ mod corpus;
 mod delete;
 mod digests;
 mod files;
+mod forwarded;
 mod frozen;
 mod history;
 mod http2;
@@ -34,9 +36,12 @@ mod mount;
 mod names;
 mod process;
 mod proxies;
+mod proxy_protocol;
 mod ranges;
+mod ratelimits;
 mod references;
 mod referrers;
+mod reload;
 mod session;
 mod smuggling;
 mod sockets;

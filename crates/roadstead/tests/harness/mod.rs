@@ -31,7 +31,7 @@ mod secure;
 pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Request};
 pub(crate) use content::{hex, noise, sha256, sha512};
-pub(crate) use http2::{Http2, certificate, over_tls, shake_hands};
+pub(crate) use http2::{Http2, certificate, over_tls, over_tls_behind, shake_hands};
 pub(crate) use image::{
     Blob, DOCKER_IMAGE, DOCKER_LIST, Image, Manifest, OCI_IMAGE, OCI_INDEX, descriptor, merge,
 };

@@ -119,7 +119,10 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
         .await?;
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
-    headers.insert(LOCATION, value(&app.urls.manifest(name, &pushed.digest)));
+    headers.insert(
+        LOCATION,
+        value(&app.urls_for(&call.client).manifest(name, &pushed.digest)),
+    );
     headers.insert(CONTENT_DIGEST, value(&pushed.digest.to_string()));
     if let Some(subject) = pushed.subject {
         headers.insert(OCI_SUBJECT, value(&subject.to_string()));

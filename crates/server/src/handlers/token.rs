@@ -56,7 +56,7 @@ pub(crate) async fn handle(
         service: form.one("service"),
         offline: form.one("offline_token") == Some("true")
             || form.one("access_type") == Some("offline"),
-        client: asked.client,
+        client: asked.client.ip,
     };
     let answer = match app.authoriser.token(&request).await {
         Ok(answer) => answer,
