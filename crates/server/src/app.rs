@@ -119,7 +119,6 @@ pub(crate) struct Asked {
     pub(crate) request_id: RequestId,
     pub(crate) client: Arc<Client>,
     /// For what is decided on the way, where that is recorded.
-    #[expect(dead_code, reason = "whoever decides takes it")]
     pub(crate) trail: Option<Arc<Trail>>,
     pub(crate) direct: Option<Arc<Direct>>,
 }
@@ -210,7 +209,7 @@ impl App {
             body,
             request_id,
             client,
-            trail: _,
+            trail,
             direct,
         } = asked;
         let needed = || {
@@ -220,6 +219,9 @@ impl App {
         };
         let caller = Caller::identify(&self.authoriser, &parts.headers, needed).await?;
         *principal = Some(caller.name().clone());
+        if let Some(trail) = trail {
+            trail.identified(caller.name());
+        }
         let permit = self.perimeter.admit(&client, caller.name())?;
         let route = route.as_ref().map_err(Clone::clone)?;
         let call = Call {

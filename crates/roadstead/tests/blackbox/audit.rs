@@ -79,7 +79,7 @@ fn who_did_what_is_on_record() {
     assert_eq!(lines[2]["user_agent"], "a\"b\\c");
     let last = &lines[3];
     assert_eq!(last["request_id"], id);
-    assert_eq!(last["status"], u16::from(answer.status));
+    assert_eq!(last["status"], answer.status);
     assert_eq!(
         (&last["repository"], &last["reference"]),
         (&json!("team/app"), &json!("v1"))
