@@ -226,6 +226,9 @@ impl App {
         let caller =
             Caller::identify(&self.authoriser, &parts.headers, &presented, trail, needs).await?;
         *principal = Some(caller.name().clone());
+        if let Some(trail) = trail {
+            trail.identified(caller.name());
+        }
         let permit = self.perimeter.admit(&client, caller.name())?;
         caller.enter(route.as_ref(), &parts)?;
         let route = route.as_ref().map_err(Clone::clone)?;

@@ -19,7 +19,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::{mpsc, oneshot};
 
-pub(crate) use event::{Decided, Trail};
+pub(crate) use event::{Decided, Found, Trail};
 pub use event::{Decision, Event};
 
 /// Which events are recorded.
@@ -132,11 +132,21 @@ impl Audit {
                 return;
             }
         }
-        if shared.lost.fetch_add(1, Ordering::AcqRel) == 0 {
-            tracing::error!(
-                path = %shared.path.display(),
-                "the audit log cannot keep up: events are lost, their number follows"
-            );
+        shared.lose();
+    }
+
+    /// Records an event without waiting for a place in the queue, where nobody is there to wait.
+    pub(crate) fn record_now(&self, event: Event) {
+        if !self.which.has(&event) {
+            return;
+        }
+        if self.log {
+            event.log();
+        }
+        if let Some(File { queue, shared }) = &self.file
+            && queue.try_send(Message::Event(Box::new(event))).is_err()
+        {
+            shared.lose();
         }
     }
 
@@ -166,6 +176,18 @@ impl Audit {
     pub fn problem(&self) -> Option<String> {
         let file = self.file.as_ref()?;
         file.shared.problem.load().as_deref().cloned()
+    }
+}
+
+impl Shared {
+    /// Counts an event that found no place.
+    fn lose(&self) {
+        if self.lost.fetch_add(1, Ordering::AcqRel) == 0 {
+            tracing::error!(
+                path = %self.path.display(),
+                "the audit log cannot keep up: events are lost, their number follows"
+            );
+        }
     }
 }
 

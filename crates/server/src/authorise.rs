@@ -203,7 +203,7 @@ impl Caller {
             }
             Err(_) => (Decision::Challenge, None),
         };
-        trail.push(Decided {
+        trail.decided(Decided {
             decision,
             kind: self.principal.kind().as_str(),
             rule,

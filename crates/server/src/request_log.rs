@@ -13,7 +13,7 @@ use crate::request_id::RequestId;
 use crate::routes::Route;
 
 /// The status in the line of a request whose client went away before it was answered.
-const NOT_ANSWERED: u16 = 499;
+pub(crate) const NOT_ANSWERED: u16 = 499;
 
 /// Characters of a client's text that a line keeps.
 const TEXT_CHARS: usize = 256;

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use http::header::{AUTHORIZATION, CONNECTION, USER_AGENT};
+use http::header::{CONNECTION, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use roadstead_failpoint::failpoint;
@@ -13,13 +13,12 @@ use roadstead_oci::ErrorCode;
 
 use crate::activity::Activity;
 use crate::app::{Answered, App, Asked};
-use crate::audit::Trail;
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::pace::Pace;
 use crate::perimeter::Permit;
 use crate::perimeter::client::Arrived;
-use crate::record;
+use crate::record::Recorder;
 use crate::request_id::RequestId;
 use crate::request_log::Line;
 use crate::stream::Direct;
@@ -47,8 +46,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let version = request.version();
     let client = peer.arrived.client(request.headers());
     let perimeter = &peer.app.perimeter;
-    let trail = perimeter.audit().map(|_| Arc::new(Trail::default()));
-    let credentials = trail.is_some() && request.headers().contains_key(AUTHORIZATION);
+    let recorder = Recorder::new(&peer.app, &request, request_id, &client.text);
     let mut line = Box::new(Line::new(
         request.method().clone(),
         request_id,
@@ -81,7 +79,7 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
                 body,
                 request_id,
                 client,
-                trail: trail.clone(),
+                trail: recorder.as_ref().map(Recorder::trail),
                 direct: peer.direct.clone(),
                 certificate: peer.holder.certificate(),
             };
@@ -103,10 +101,8 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     (line.code, line.cause) = (code, cause);
     line.permits
         .extend(response.extensions_mut().remove::<Arc<Permit>>());
-    if let (Some(audit), Some(trail)) = (perimeter.audit(), trail) {
-        for event in record::events(&line, &trail.take(), credentials) {
-            audit.record(event).await;
-        }
+    if let Some(recorder) = recorder {
+        recorder.answered(response.status()).await;
     }
     response
         .headers_mut()

@@ -1,10 +1,11 @@
 //! One event of the audit log.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use http::StatusCode;
+use roadstead_oci::PrincipalName;
 use serde_json::Value;
 
 /// What came of a request.
@@ -148,20 +149,34 @@ pub(crate) struct Decided {
     pub(crate) repository: String,
 }
 
-/// The decisions of one request, gathered until its answer is known. Each becomes an event; a
-/// request without any becomes one by its status.
+/// What is found out of one request on its way: who asks, and what was decided. Each decision becomes
+/// an event; a request without any becomes one by its status.
 #[derive(Debug, Default)]
-pub(crate) struct Trail(Mutex<Vec<Decided>>);
+pub(crate) struct Trail(Mutex<Found>);
+
+/// What was found out so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) principal: Option<PrincipalName>,
+    pub(crate) decided: Vec<Decided>,
+}
 
 impl Trail {
-    pub(crate) fn push(&self, decided: Decided) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(decided);
+    /// It is known who asks.
+    pub(crate) fn identified(&self, principal: &PrincipalName) {
+        self.lock().principal = Some(principal.clone());
     }
 
-    pub(crate) fn take(&self) -> Vec<Decided> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Something was decided.
+    pub(crate) fn decided(&self, decided: Decided) {
+        self.lock().decided.push(decided);
+    }
+
+    pub(crate) fn take(&self) -> Found {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
