@@ -20,9 +20,11 @@ mod principal;
 mod secret;
 mod user_file;
 mod verify;
+mod watched;
 
 pub use authenticate::Authoriser;
 pub use basic::BasicError;
 pub use error::{Reason, Refusal};
 pub use principal::Principal;
 pub use user_file::{FileProblem, HtpasswdError};
+pub use watched::ReadProblem;
