@@ -20,24 +20,34 @@ pub(crate) enum Auth {
 
 pub(crate) fn read(root: &Cursor<'_>) -> Auth {
     let auth = root.section("auth");
-    match (auth.contains("htpasswd"), auth.contains("none")) {
-        (true, true) => {
-            auth.refuse(
-                "none",
-                "one kind of auth is enough, but htpasswd is there too",
-            );
-            Auth::Open
-        }
-        (true, false) => htpasswd(&auth.section("htpasswd")),
-        (false, true) => Auth::Open,
-        (false, false) => {
-            if !["token", "silly"].iter().any(|name| auth.contains(name)) {
-                root.report().warn(
-                    "no auth is configured: everybody who reaches this registry may push and \
-                     delete (auth: none says that this is meant)",
-                );
-            }
-            Auth::Open
+    let mut kinds = ["htpasswd", "token", "silly"]
+        .into_iter()
+        .filter(|kind| auth.contains(kind));
+    let kind = kinds.next();
+    if let (Some(kind), true) = (kind, auth.contains("none")) {
+        let message = format!("nobody is let in unasked where {kind} is there too");
+        auth.refuse("none", &message);
+    }
+    if kind.is_none() && !auth.contains("none") {
+        root.report().warn(
+            "no auth is configured: everybody who reaches this registry may push and \
+             delete (auth: none says that this is meant)",
+        );
+    }
+    refuse_unwired(root);
+    if auth.contains("htpasswd") {
+        return htpasswd(&auth.section("htpasswd"));
+    }
+    Auth::Open
+}
+
+/// Who may come in by these is not decided yet, and a registry must not be open meanwhile.
+fn refuse_unwired(root: &Cursor<'_>) {
+    for (section, kind) in [("auth", "token"), ("auth", "silly"), ("access", "oidc")] {
+        let section_cursor = root.section(section);
+        if section_cursor.contains(kind) {
+            let message = format!("{section}.{kind} is not served by Roadstead yet");
+            section_cursor.refuse(kind, &message);
         }
     }
 }

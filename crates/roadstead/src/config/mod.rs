@@ -9,6 +9,7 @@ mod auth;
 mod cursor;
 mod duration;
 mod effective;
+mod egress;
 mod environment;
 mod health;
 mod http;
@@ -17,9 +18,12 @@ mod limits;
 mod listing;
 mod log;
 mod node;
+mod oidc;
 mod report;
 mod secret;
+mod silly;
 mod storage;
+mod token;
 mod unserved;
 mod validation;
 mod yaml;
@@ -33,6 +37,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use roadstead_auth::{EgressSettings, OidcSettings};
+
 pub(crate) use auth::Auth;
 pub(crate) use health::Health;
 pub(crate) use http::{Http, Listen, TlsVersion};
@@ -40,7 +46,9 @@ pub(crate) use limits::Limits;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Formatter, Level, Log};
 pub(crate) use report::Problem;
+pub(crate) use silly::SillyAuth;
 pub(crate) use storage::{Driver, Storage};
+pub(crate) use token::TokenAuth;
 pub(crate) use validation::{Pattern, Platform, Platforms, Urls, Validation};
 
 use cursor::Cursor;
@@ -61,6 +69,14 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     /// Who may come in.
     pub(crate) auth: Auth,
+    /// Tokens of another server that are taken.
+    pub(crate) token: Option<TokenAuth>,
+    /// Whether every header is somebody.
+    pub(crate) silly: Option<SillyAuth>,
+    /// Where documents of other servers may come from.
+    pub(crate) egress: EgressSettings,
+    /// Whose identities are taken.
+    pub(crate) oidc: Vec<OidcSettings>,
     /// What is watched.
     pub(crate) health: Health,
     /// How long lists may be.
@@ -225,6 +241,10 @@ fn settings(node: &Node, report: &Report) -> Settings {
         storage: storage::read(&root),
         http: http::read(&root),
         auth: auth::read(&root),
+        token: token::read(&root),
+        silly: silly::read(&root),
+        egress: egress::read(&root),
+        oidc: oidc::read(&root),
         health: health::read(&root),
         listing: listing::read(&root),
         validation: validation::read(&root),
