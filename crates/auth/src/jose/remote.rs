@@ -137,9 +137,15 @@ impl RemoteKeys {
     }
 
     /// Asks for a fetch because something is missing, and waits for it to end; at once where the
-    /// last such fetch is not long ago. Needs [`RemoteKeys::keep_current`] to run.
+    /// last such fetch is not long ago. Where nothing has been fetched yet it waits for the first
+    /// fetch, and not at all once that has failed. Needs [`RemoteKeys::keep_current`] to run.
     pub(crate) async fn want(&self) {
-        let Some(attempt) = self.demand() else {
+        let attempt = match self.current() {
+            Ok(_) => self.demand(),
+            Err(NoKeys) if self.problem.load().is_some() => None,
+            Err(NoKeys) => Some(1),
+        };
+        let Some(attempt) = attempt else {
             return;
         };
         let mut attempts = self.attempts.subscribe();
@@ -188,13 +194,13 @@ impl RemoteKeys {
         let outcome = self.source.load().await;
         let fetched = match outcome {
             Ok(document) => {
-                if self.problem.swap(None).is_some() {
-                    tracing::info!(issuer = self.name, "the issuer's keys are fetched again");
-                }
                 let at = Instant::now();
                 let document = Arc::new(document);
                 self.fetched.store(Some(Arc::new(Fetched { document, at })));
                 self.generation.fetch_add(1, Ordering::Release);
+                if self.problem.swap(None).is_some() {
+                    tracing::info!(issuer = self.name, "the issuer's keys are fetched again");
+                }
                 true
             }
             Err(error) => {

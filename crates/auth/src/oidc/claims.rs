@@ -92,6 +92,26 @@ impl Claims {
     }
 }
 
+/// For the fuzz target: whatever is claimed, an identity has a name that can be shown.
+#[cfg(fuzzing)]
+pub(crate) fn read(payload: &[u8], now: SystemTime) {
+    let settings = OidcSettings {
+        name: "idp".into(),
+        issuer: "https://a".parse().expect("a URL"),
+        audiences: vec!["service".into()],
+        client_id: None,
+        ca: None,
+        algorithms: OidcSettings::default_algorithms(),
+        username_claim: "/a/b".into(),
+        groups_claim: Some("groups".into()),
+    };
+    let checked = Claims::parse(payload).and_then(|claims| claims.check(&settings, now));
+    if let Ok(identity) = checked {
+        assert!(is_name(&identity.username) && identity.groups.iter().all(|name| is_name(name)));
+        assert!(identity.expires_at > now);
+    }
+}
+
 /// A member, or what a JSON pointer (RFC 6901) leads to.
 fn find<'a>(claims: &'a Map<String, Value>, claim: &str) -> Option<&'a Value> {
     let Some(path) = claim.strip_prefix('/') else {

@@ -4,7 +4,7 @@
 //! header names, and by nothing else that it brings. An issuer that cannot be reached keeps nobody
 //! else out: its own tokens are refused meanwhile, as something that may work later.
 
-mod claims;
+pub(crate) mod claims;
 mod discovery;
 #[cfg(test)]
 mod tests;

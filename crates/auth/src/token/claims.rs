@@ -38,7 +38,7 @@ pub struct AccessRecord {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Claims {
+struct Claims {
     #[serde(default, deserialize_with = "null_is_nothing")]
     iss: String,
     sub: Option<String>,
@@ -58,14 +58,24 @@ pub(crate) enum Audience {
     Many(Vec<String>),
 }
 
+/// Reads claims and holds them against what they must be.
+pub(crate) fn check(
+    payload: &[u8],
+    issuer: &str,
+    service: &str,
+    now: SystemTime,
+) -> Result<VerifiedToken, TokenError> {
+    parse(payload)?.check(issuer, service, now)
+}
+
 /// Reads the claims of a token whose signature is right.
-pub(super) fn parse(payload: &[u8]) -> Result<Claims, TokenError> {
+fn parse(payload: &[u8]) -> Result<Claims, TokenError> {
     serde_json::from_slice(payload).map_err(|_| TokenError::Claims)
 }
 
 impl Claims {
     /// Holds the claims against what they must be, in `distribution`'s order.
-    pub(super) fn check(
+    fn check(
         self,
         issuer: &str,
         service: &str,

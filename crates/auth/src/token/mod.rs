@@ -226,8 +226,8 @@ impl TokenVerifier {
             };
         }
         outcome?;
-        let claims = claims::parse(&token.payload)?;
-        claims.check(&self.settings.issuer, &self.settings.service, now)
+        let (issuer, service) = (&self.settings.issuer, &self.settings.service);
+        claims::check(&token.payload, issuer, service, now)
     }
 
     async fn look_at_files(&self) {
@@ -307,5 +307,16 @@ impl Load for PublishedSet {
                 discovery: None,
             })
         })
+    }
+}
+
+/// A bundle for the fuzz target: certificates of it that are taken can be looked for.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_bundle(bytes: &[u8]) {
+    use self::files::Keys as _;
+    if let Ok(bundle) = Bundle::parse(bytes) {
+        assert!(bundle.count() >= 1);
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_800_000_000));
+        let _leaf = bundle.leaf_key(&["AAAA".to_owned()], now);
     }
 }
