@@ -31,6 +31,7 @@ mod manifests;
 mod modes;
 mod mount;
 mod names;
+mod oidc;
 mod process;
 mod proxies;
 mod ranges;
