@@ -135,7 +135,7 @@ impl Authenticators {
         let kind = match identity.kind {
             Kind::User => AccountKind::User,
             Kind::Robot => AccountKind::Robot,
-            Kind::Anonymous | Kind::Workload | Kind::Certificate => return Ok(None),
+            Kind::Anonymous | Kind::Oidc | Kind::Certificate => return Ok(None),
         };
         if let Some(row) = self.account(kind, name).await? {
             if !is_active(&row) {

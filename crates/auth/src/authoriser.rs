@@ -16,7 +16,7 @@ use crate::certificate::ClientCertificate;
 use crate::challenge::{BearerError, Challenge, Origin, Realm};
 use crate::error::{Reason, Refusal};
 use crate::hash::{HashError, NewHashError};
-use crate::issuer::{Issuer, IssuerSettings, KeyError, TokenRefused};
+use crate::issuer::{Issuer, IssuerSettings, SigningKeyError, TokenRefused};
 use crate::policy::{Candidate, Circumstances, Decision, Policy, Preset, Wish};
 use crate::principal::{Credential, Identity, Kind, Principal};
 use crate::scope::Scope;
@@ -59,7 +59,7 @@ pub enum SetupError {
     Htpasswd(#[from] HtpasswdError),
     /// There are no keys to sign tokens with.
     #[error("the token server cannot start")]
-    Keys(#[from] KeyError),
+    Keys(#[from] SigningKeyError),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Randomness(#[from] getrandom::Error),
@@ -153,7 +153,7 @@ impl Authoriser {
     ///
     /// # Errors
     /// Of the metadata store; the keys of before stay in force.
-    pub async fn tend(&self) -> Result<(), KeyError> {
+    pub async fn tend(&self) -> Result<(), SigningKeyError> {
         match &self.issuer {
             Some(issuer) => issuer.tend().await,
             None => Ok(()),

@@ -16,7 +16,7 @@ use roadstead_metadata::Meta;
 use crate::principal::{Credential, Identity, Principal};
 use crate::scope::Access;
 use claims::{Claims, Use};
-pub use keys::KeyError;
+pub use keys::SigningKeyError;
 use keys::KeyRing;
 use remembered::Remembered;
 
@@ -75,7 +75,7 @@ impl Issuer {
     ///
     /// # Errors
     /// Of the store, and of keys in it that cannot be used.
-    pub(crate) async fn open(settings: IssuerSettings, metadata: Meta) -> Result<Self, KeyError> {
+    pub(crate) async fn open(settings: IssuerSettings, metadata: Meta) -> Result<Self, SigningKeyError> {
         let keys = KeyRing::open(metadata, settings.refresh_lifetime).await?;
         Ok(Self {
             settings,
@@ -92,7 +92,7 @@ impl Issuer {
     ///
     /// # Errors
     /// As [`Self::open`]; the keys of before stay.
-    pub(crate) async fn tend(&self) -> Result<(), KeyError> {
+    pub(crate) async fn tend(&self) -> Result<(), SigningKeyError> {
         self.keys.tend(SystemTime::now()).await
     }
 

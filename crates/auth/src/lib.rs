@@ -15,20 +15,26 @@ mod backoff;
 mod basic;
 mod certificate;
 mod challenge;
+mod device;
 mod error;
+mod fetch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hash;
 mod htpasswd;
 mod issuer;
 mod network;
+mod jose;
+mod oidc;
 mod policy;
 mod principal;
 mod scope;
 mod secret;
 mod token_server;
+mod token;
 mod user_file;
 mod verify;
+mod watched;
 
 pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
 pub use authoriser::{Authoriser, Granted, Presented, Setup, SetupError};
@@ -38,7 +44,7 @@ pub use certificate::{CertificateError, ClientCertificate};
 pub use challenge::{BearerError, Origin};
 pub use error::{Reason, Refusal};
 pub use hash::{HashError, NewHashError, hash_password};
-pub use issuer::{IssueError, IssuerSettings, KeyError, TokenRefused};
+pub use issuer::{IssueError, IssuerSettings, SigningKeyError, TokenRefused};
 pub use network::{AddressBlock, Network, NetworkError};
 pub use policy::{
     Circumstances, Decision, Effect, Explanation, Policy, PolicySettings, Preset, Question,
@@ -47,4 +53,15 @@ pub use policy::{
 pub use principal::{Kind, Principal};
 pub use scope::Scope;
 pub use token_server::{TokenAnswer, TokenGrant, TokenRequest};
+pub use device::{DeviceClient, DeviceCode, DeviceError};
+pub use fetch::{
+    Allowed, EgressSettings, FetchError, HttpsUrl, InvalidAllowed, InvalidUrl, RootsError,
+};
+pub use jose::{Algorithm, BrokenKey, JoseError, JwksError, KeyError, LoadError, UnknownAlgorithm};
+pub use oidc::{Discovery, OidcError, OidcIdentity, OidcIssuer, OidcIssuers, OidcSettings};
+pub use token::{
+    AccessRecord, KeyFileProblem, TokenError, TokenSettings, TokenSetupError, TokenVerifier,
+    VerifiedToken,
+};
 pub use user_file::{FileProblem, HtpasswdError};
+pub use watched::ReadProblem;

@@ -37,8 +37,8 @@ pub enum Kind {
     User,
     /// A robot account.
     Robot,
-    /// A job or service that another issuer vouches for.
-    Workload,
+    /// A person, a job or a service that an OIDC issuer vouches for.
+    Oidc,
     /// The holder of a client certificate.
     Certificate,
 }
@@ -65,7 +65,7 @@ impl Kind {
         Self::Anonymous,
         Self::User,
         Self::Robot,
-        Self::Workload,
+        Self::Oidc,
         Self::Certificate,
     ];
 
@@ -76,7 +76,7 @@ impl Kind {
             Self::Anonymous => "anonymous",
             Self::User => "user",
             Self::Robot => "robot",
-            Self::Workload => "workload",
+            Self::Oidc => "oidc",
             Self::Certificate => "certificate",
         }
     }
@@ -91,7 +91,7 @@ impl Kind {
         match self {
             Self::Anonymous | Self::User => "",
             Self::Robot => "robot:",
-            Self::Workload => "workload:",
+            Self::Oidc => "oidc:",
             Self::Certificate => "certificate:",
         }
     }

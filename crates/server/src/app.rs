@@ -224,7 +224,7 @@ impl App {
         };
         let needs = || Needs::of(route.as_ref(), &parts);
         let caller =
-            Caller::identify(&self.authoriser, &parts.headers, &presented, trail, needs).await?;
+            Caller::identify(&self.authoriser, &parts.headers, &presented, trail.clone(), needs).await?;
         *principal = Some(caller.name().clone());
         if let Some(trail) = trail {
             trail.identified(caller.name());

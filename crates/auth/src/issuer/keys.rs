@@ -27,7 +27,7 @@ const ATTEMPTS: usize = 16;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyError {
+pub enum SigningKeyError {
     /// The store failed.
     #[error("the token signing keys cannot be read or written")]
     Store(#[from] MetadataError),
@@ -83,7 +83,7 @@ struct StoredKey {
 }
 
 impl KeyRing {
-    pub(super) async fn open(metadata: Meta, outlives: Duration) -> Result<Self, KeyError> {
+    pub(super) async fn open(metadata: Meta, outlives: Duration) -> Result<Self, SigningKeyError> {
         let keys = current(&metadata, outlives, SystemTime::now()).await?;
         Ok(Self {
             metadata,
@@ -93,7 +93,7 @@ impl KeyRing {
         })
     }
 
-    pub(super) async fn tend(&self, now: SystemTime) -> Result<(), KeyError> {
+    pub(super) async fn tend(&self, now: SystemTime) -> Result<(), SigningKeyError> {
         let keys = current(&self.metadata, self.outlives, now).await?;
         self.keys.store(Arc::new(keys));
         Ok(())
@@ -127,7 +127,7 @@ impl KeyRing {
 
 /// Reads the keys; makes one where the newest has signed for long, and drops those whose tokens have
 /// all ended.
-async fn current(metadata: &Meta, outlives: Duration, now: SystemTime) -> Result<Keys, KeyError> {
+async fn current(metadata: &Meta, outlives: Duration, now: SystemTime) -> Result<Keys, SigningKeyError> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     for _ in 0..ATTEMPTS {
         let row = metadata.secret(NAME).await?;
@@ -151,11 +151,11 @@ async fn current(metadata: &Meta, outlives: Duration, now: SystemTime) -> Result
             return Keys::read(&stored);
         }
     }
-    Err(KeyError::Contended)
+    Err(SigningKeyError::Contended)
 }
 
 impl Keys {
-    fn read(stored: &Stored) -> Result<Self, KeyError> {
+    fn read(stored: &Stored) -> Result<Self, SigningKeyError> {
         let mut all = HashMap::new();
         let mut newest: Option<(u64, Arc<Key>)> = None;
         for stored in &stored.keys {
@@ -168,15 +168,15 @@ impl Keys {
                 newest = Some((stored.created, key));
             }
         }
-        let (_, signing) = newest.ok_or(KeyError::Damaged)?;
+        let (_, signing) = newest.ok_or(SigningKeyError::Damaged)?;
         Ok(Self { signing, all })
     }
 }
 
 impl StoredKey {
-    fn make(now: u64) -> Result<Self, KeyError> {
+    fn make(now: u64) -> Result<Self, SigningKeyError> {
         let random = aws_lc_rs::rand::SystemRandom::new();
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| KeyError::Make)?;
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random).map_err(|_| SigningKeyError::Make)?;
         Ok(Self {
             kid: Uuid::new_v4().to_string(),
             created: now,
@@ -184,11 +184,11 @@ impl StoredKey {
         })
     }
 
-    fn read(&self) -> Result<Key, KeyError> {
+    fn read(&self) -> Result<Key, SigningKeyError> {
         let pkcs8 = BASE64_STANDARD
             .decode(&self.pkcs8)
-            .map_err(|_| KeyError::Damaged)?;
-        let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| KeyError::Damaged)?;
+            .map_err(|_| SigningKeyError::Damaged)?;
+        let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|_| SigningKeyError::Damaged)?;
         Ok(Key {
             id: self.kid.clone(),
             private: EncodingKey::from_ed_der(&pkcs8),

@@ -35,7 +35,7 @@ fn access(scopes: &str) -> Access {
 
 fn job() -> Identity {
     let claims = json!({"ref": "main", "nested": {"a": [1]}});
-    Identity::new(Kind::Workload, "gitlab/project:1")
+    Identity::new(Kind::Oidc, "gitlab/project:1")
         .in_groups(vec!["dev".to_owned()])
         .with_claims(claims.as_object().unwrap().clone())
 }

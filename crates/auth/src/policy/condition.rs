@@ -170,7 +170,7 @@ mod tests {
 
     fn holds(condition: &str) -> Result<bool, String> {
         let claims = json!({"ref": "refs/heads/main", "protected": true, "n": 3});
-        let identity = Identity::new(Kind::Workload, "gitlab/job")
+        let identity = Identity::new(Kind::Oidc, "gitlab/job")
             .in_groups(vec!["dev".to_owned()])
             .with_claims(claims.as_object().unwrap().clone());
         let repository = RepositoryName::parse("team/app").unwrap();
@@ -192,7 +192,7 @@ mod tests {
     fn conditions_see_who_what_where_from_and_when() {
         for (condition, expected) in [
             ("true", true),
-            ("user == 'gitlab/job' && kind == 'workload'", true),
+            ("user == 'gitlab/job' && kind == 'oidc'", true),
             ("'dev' in groups && 'ops' in groups", true),
             ("claims.ref == 'refs/heads/main'", true),
             ("claims.ref.matches('^refs/heads/(main|dev)$')", true),

@@ -12,7 +12,7 @@ use crate::principal::{Credential, Identity, Kind, Principal};
 /// A question to the policy.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// Who would ask: `alice`, `robot:ci`, `workload:gitlab/…`, `certificate:…` or `anonymous`.
+    /// Who would ask: `alice`, `robot:ci`, `oidc:gitlab/…`, `certificate:…` or `anonymous`.
     pub who: String,
     /// Groups beside those of the policy.
     pub groups: Vec<String>,
@@ -80,7 +80,7 @@ mod tests {
             ("alice", Kind::User, "alice"),
             ("user:alice", Kind::User, "alice"),
             ("robot:ci", Kind::Robot, "ci"),
-            ("workload:gitlab/a:b", Kind::Workload, "gitlab/a:b"),
+            ("oidc:gitlab/a:b", Kind::Oidc, "gitlab/a:b"),
             ("anonymous", Kind::Anonymous, "anonymous"),
         ] {
             let identity = identity(who);

@@ -22,7 +22,7 @@ pub(crate) enum Subject {
 
 /// What the forms of a subject are, for whoever wrote another.
 const FORMS: &str = "a subject is everyone, authenticated, anonymous, user:NAME, group:NAME, \
-                     robot:NAME, workload:NAME, certificate:NAME or claim:NAME=VALUE, where * in a \
+                     robot:NAME, oidc:NAME, certificate:NAME or claim:NAME=VALUE, where * in a \
                      name or value stands for any text";
 
 impl Subject {
@@ -95,7 +95,7 @@ mod tests {
         let alice = Identity::user("alice").in_groups(vec!["dev".to_owned()]);
         let robot = Identity::new(Kind::Robot, "ci-web");
         let claims = json!({"ref": "refs/heads/main", "aud": ["a", "b"], "n": 7, "o": {}});
-        let job = Identity::new(Kind::Workload, "gitlab/project:1")
+        let job = Identity::new(Kind::Oidc, "gitlab/project:1")
             .with_claims(claims.as_object().unwrap().clone());
         let nobody = Identity::anonymous();
         let elsewhere = ["ops".to_owned()];
@@ -110,7 +110,7 @@ mod tests {
             ("group:dev", [true, false, false, false]),
             ("group:ops", [true, true, true, true]),
             ("robot:ci-*", [false, true, false, false]),
-            ("workload:gitlab/*", [false, false, true, false]),
+            ("oidc:gitlab/*", [false, false, true, false]),
             ("certificate:*", [false, false, false, false]),
             ("claim:ref=refs/heads/*", [false, false, true, false]),
             ("claim:aud=b", [false, false, true, false]),

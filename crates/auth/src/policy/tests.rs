@@ -117,7 +117,7 @@ fn a_condition_that_cannot_be_told_neither_allows_nor_lets_through() {
     let job = |reference: &str| {
         let claims = serde_json::json!({"ref": reference});
         let claims = claims.as_object().unwrap().clone();
-        own(Identity::new(Kind::Workload, "a/b").with_claims(claims))
+        own(Identity::new(Kind::Oidc, "a/b").with_claims(claims))
     };
     for (principal, allowed, let_through) in [
         (job("main"), true, false),

@@ -15,7 +15,7 @@ use crate::{config, wire};
 /// Who would do what.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// Who would ask: alice, robot:ci, workload:ISSUER/SUBJECT, certificate:NAME or anonymous.
+    /// Who would ask: alice, robot:ci, oidc:ISSUER/NAME, certificate:NAME or anonymous.
     #[arg(long = "as", value_name = "WHO")]
     who: String,
     /// The repository.

@@ -8,7 +8,7 @@ use roadstead_auth::{Effect, Policy, PolicySettings, Preset, RuleSettings};
 use super::cursor::Cursor;
 use super::effective::{Quoted, Writer};
 use super::http::Listen;
-use super::{Audit, Http, duration};
+use super::{Http, duration};
 
 /// The `access` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +49,10 @@ const MAX_REFRESH_LIFETIME: Duration = Duration::from_secs(366 * 24 * 3_600);
 /// Reads the section; none where it is not written down.
 pub(crate) fn read(root: &Cursor<'_>, http: &Http) -> Option<Access> {
     let section = root.section("access");
-    // What is put on record is no matter of who may do what.
-    let only_audit = section.contains("audit") && section.names().all(|name| name == "audit");
-    if !root.contains("access") || only_audit {
+    // What is put on record, and where documents come from, is no matter of who may do what.
+    let beside = ["audit", "egress"];
+    let is_beside = section.names().all(|name| beside.contains(&name));
+    if !root.contains("access") || (is_beside && section.names().next().is_some()) {
         return None;
     }
     let access = Access {
@@ -226,43 +227,40 @@ impl Listen {
 }
 
 /// Writes the section as [`read`] takes it.
-pub(super) fn write(access: &Access, audit: &Audit, yaml: &mut Writer) {
-    yaml.section("access", |yaml| {
-        let policy = &access.policy;
-        if let Some(preset) = policy.preset {
-            yaml.line("preset", &preset.as_str());
-        }
-        yaml.line("opentoall", &access.open_to_all);
-        yaml.line("realm", &Quoted(&access.realm));
-        if !policy.groups.is_empty() {
-            yaml.section("groups", |yaml| {
-                for (group, members) in &policy.groups {
-                    yaml.texts(&Quoted(group).to_string(), members.iter());
-                }
-            });
-        }
-        if !policy.rules.is_empty() {
-            yaml.section("rules", |yaml| {
-                for rule in &policy.rules {
-                    write_rule(rule, yaml);
-                }
-            });
-        }
-        audit.write(yaml);
-        yaml.section("tokens", |yaml| match &access.tokens {
-            None => yaml.line("disabled", &true),
-            Some(tokens) => {
-                if let Some(realm) = &tokens.realm {
-                    yaml.line("realm", &Quoted(realm));
-                }
-                yaml.line("service", &Quoted(&tokens.service));
-                yaml.line("lifetime", &duration::format(tokens.lifetime));
-                yaml.line(
-                    "refreshlifetime",
-                    &duration::format(tokens.refresh_lifetime),
-                );
+pub(super) fn write(access: &Access, yaml: &mut Writer) {
+    let policy = &access.policy;
+    if let Some(preset) = policy.preset {
+        yaml.line("preset", &preset.as_str());
+    }
+    yaml.line("opentoall", &access.open_to_all);
+    yaml.line("realm", &Quoted(&access.realm));
+    if !policy.groups.is_empty() {
+        yaml.section("groups", |yaml| {
+            for (group, members) in &policy.groups {
+                yaml.texts(&Quoted(group).to_string(), members.iter());
             }
         });
+    }
+    if !policy.rules.is_empty() {
+        yaml.section("rules", |yaml| {
+            for rule in &policy.rules {
+                write_rule(rule, yaml);
+            }
+        });
+    }
+    yaml.section("tokens", |yaml| match &access.tokens {
+        None => yaml.line("disabled", &true),
+        Some(tokens) => {
+            if let Some(realm) = &tokens.realm {
+                yaml.line("realm", &Quoted(realm));
+            }
+            yaml.line("service", &Quoted(&tokens.service));
+            yaml.line("lifetime", &duration::format(tokens.lifetime));
+            yaml.line(
+                "refreshlifetime",
+                &duration::format(tokens.refresh_lifetime),
+            );
+        }
     });
 }
 

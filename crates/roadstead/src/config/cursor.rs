@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use roadstead_auth::HttpsUrl;
+
 use super::duration;
 use super::node::{Node, Value};
 use super::report::Report;
@@ -86,6 +88,18 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         self.text(name).map(Secret::new)
+    }
+
+    /// An address that documents are fetched from.
+    pub(crate) fn url(&self, name: &str) -> Option<HttpsUrl> {
+        let text = self.text(name)?;
+        match text.parse() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.refuse(name, &format!("{text:?} cannot be used: {error}"));
+                None
+            }
+        }
     }
 
     pub(crate) fn flag(&self, name: &str, default: bool) -> bool {

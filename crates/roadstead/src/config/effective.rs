@@ -1,7 +1,11 @@
 //! The effective configuration as YAML: what `roadstead check` prints. It reads back as the same
 //! settings, secrets apart.
 
+mod issuers;
+
 use std::fmt::{self, Write as _};
+
+use roadstead_auth::EgressSettings;
 
 use super::secret::MASK;
 use super::{Auth, Driver, Listen, Pattern, Platforms, Settings, Urls, duration};
@@ -18,10 +22,17 @@ impl Settings {
         self.storage(&mut yaml);
         self.http(&mut yaml);
         self.auth(&mut yaml);
-        match &self.access {
-            Some(access) => super::access::write(access, &self.audit, &mut yaml),
-            None if self.audit == super::Audit::default() => {}
-            None => yaml.section("access", |yaml| self.audit.write(yaml)),
+        let has_more = self.audit != super::Audit::default()
+            || self.egress != EgressSettings::default()
+            || !self.oidc.is_empty();
+        if self.access.is_some() || has_more {
+            yaml.section("access", |yaml| {
+                if let Some(access) = &self.access {
+                    super::access::write(access, yaml);
+                }
+                self.audit.write(yaml);
+                self.issuers(yaml);
+            });
         }
         self.middleware(&mut yaml);
         self.health(&mut yaml);
@@ -163,15 +174,24 @@ impl Settings {
     }
 
     fn auth(&self, yaml: &mut Writer) {
-        match &self.auth {
-            Auth::Open => yaml.line("auth", &"none"),
-            Auth::Htpasswd { realm, path } => yaml.section("auth", |yaml| {
+        if self.auth == Auth::Open && self.token.is_none() && self.silly.is_none() {
+            yaml.line("auth", &"none");
+            return;
+        }
+        yaml.section("auth", |yaml| {
+            if let Auth::Htpasswd { realm, path } = &self.auth {
                 yaml.section("htpasswd", |yaml| {
                     yaml.line("realm", &Quoted(realm));
                     yaml.line("path", &Quoted(&path.to_string_lossy()));
                 });
-            }),
-        }
+            }
+            if let Some(token) = &self.token {
+                token.write(yaml);
+            }
+            if let Some(silly) = &self.silly {
+                silly.write(yaml);
+            }
+        });
     }
 
     fn middleware(&self, yaml: &mut Writer) {

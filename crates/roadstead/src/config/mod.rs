@@ -12,6 +12,7 @@ mod cursor;
 mod difference;
 mod duration;
 mod effective;
+mod egress;
 mod environment;
 mod health;
 mod http;
@@ -21,12 +22,15 @@ mod limits;
 mod listing;
 mod log;
 mod node;
+mod oidc;
 mod proxies;
 mod rate_limits;
 mod report;
 mod secret;
+mod silly;
 mod storage;
 mod tls;
+mod token;
 mod unserved;
 mod validation;
 mod yaml;
@@ -42,6 +46,8 @@ use std::sync::Arc;
 
 pub(crate) use access::Access;
 pub(crate) use audit::{Audit, Which};
+use roadstead_auth::{EgressSettings, OidcSettings};
+
 pub(crate) use auth::Auth;
 pub(crate) use difference::Values;
 pub(crate) use health::Health;
@@ -53,8 +59,10 @@ pub(crate) use log::{Formatter, Level, Log};
 pub(crate) use proxies::Proxies;
 pub(crate) use rate_limits::{Rate, RateLimits};
 pub(crate) use report::Problem;
+pub(crate) use silly::SillyAuth;
 pub(crate) use storage::{Driver, Storage};
 pub(crate) use tls::{Identity, Tls};
+pub(crate) use token::TokenAuth;
 pub(crate) use validation::{Pattern, Platform, Platforms, Urls, Validation};
 
 use cursor::Cursor;
@@ -79,6 +87,14 @@ pub(crate) struct Settings {
     pub(crate) access: Option<Access>,
     /// What is put on record.
     pub(crate) audit: Audit,
+    /// Tokens of another server that are taken.
+    pub(crate) token: Option<TokenAuth>,
+    /// Whether every header is somebody.
+    pub(crate) silly: Option<SillyAuth>,
+    /// Where documents of other servers may come from.
+    pub(crate) egress: EgressSettings,
+    /// Whose identities are taken.
+    pub(crate) oidc: Vec<OidcSettings>,
     /// What is watched.
     pub(crate) health: Health,
     /// How long lists may be.
@@ -246,6 +262,10 @@ fn settings(node: &Node, report: &Report) -> Settings {
         http,
         auth: auth::read(&root),
         audit: audit::read(&root.section("access").section("audit")),
+        token: token::read(&root),
+        silly: silly::read(&root),
+        egress: egress::read(&root),
+        oidc: oidc::read(&root),
         health: health::read(&root),
         listing: listing::read(&root),
         validation: validation::read(&root),

@@ -34,6 +34,7 @@ mod manifests;
 mod modes;
 mod mount;
 mod names;
+mod oidc;
 mod process;
 mod proxies;
 mod proxy_protocol;

@@ -4,6 +4,7 @@ use super::*;
 
 mod environment;
 mod examples;
+mod issuers;
 
 /// A configuration that is complete in itself; tables append to it.
 const BASE: &str = "version: 0.1\nstorage: {inmemory: {}}\nauth: none\nhttp: {addr: ':5000'}\n";
