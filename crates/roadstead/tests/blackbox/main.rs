@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod accounts;
 mod auth;
 mod backup;
 mod blobs;
