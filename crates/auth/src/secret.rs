@@ -5,10 +5,11 @@ use std::fmt;
 /// Bytes that a log, an error or a panic must not show: there is no `Display`, and `Debug` says
 /// only that something is there.
 #[derive(Clone)]
-pub(crate) struct Secret(Box<[u8]>);
+pub struct Secret(Box<[u8]>);
 
 impl Secret {
-    pub(crate) fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+    /// Takes the bytes into custody.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
         Self(bytes.into())
     }
 
