@@ -37,7 +37,7 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     })?;
     // Tests set clocks with the one and stand behind the others. Where they cannot be had, they say
     // so.
-    Tools::provide(&["faketime", "nginx", "haproxy"]);
+    Tools::provide(&["faketime", "nginx", "haproxy", "openssl", "slapd"]);
     faults::provide(report)?;
     report.step("tests", |_| {
         command::show(cargo().args(["test", "--workspace"]))

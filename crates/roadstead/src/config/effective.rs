@@ -18,6 +18,9 @@ impl Settings {
         self.storage(&mut yaml);
         self.http(&mut yaml);
         self.auth(&mut yaml);
+        if let Some(ldap) = &self.ldap {
+            yaml.section("access", |yaml| super::ldap::write(ldap, yaml));
+        }
         self.middleware(&mut yaml);
         self.health(&mut yaml);
         yaml.section("catalog", |yaml| {
@@ -232,20 +235,20 @@ fn platforms(yaml: &mut Writer, platforms: &Platforms) {
     }
 }
 
-struct Writer {
+pub(super) struct Writer {
     text: String,
     depth: usize,
 }
 
 impl Writer {
-    fn section(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
+    pub(super) fn section(&mut self, name: &str, inside: impl FnOnce(&mut Self)) {
         self.push(format_args!("{name}:"));
         self.depth += 1;
         inside(self);
         self.depth -= 1;
     }
 
-    fn line(&mut self, name: &str, value: &dyn fmt::Display) {
+    pub(super) fn line(&mut self, name: &str, value: &dyn fmt::Display) {
         self.push(format_args!("{name}: {value}"));
     }
 
@@ -264,7 +267,7 @@ impl Writer {
 }
 
 /// A text in double quotes, with YAML's escapes.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

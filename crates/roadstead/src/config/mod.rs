@@ -13,6 +13,7 @@ mod environment;
 mod health;
 mod http;
 mod keys;
+mod ldap;
 mod limits;
 mod listing;
 mod log;
@@ -61,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     /// Who may come in.
     pub(crate) auth: Auth,
+    /// The directory that users log in by, if there is one.
+    pub(crate) ldap: Option<roadstead_auth::LdapSettings>,
     /// What is watched.
     pub(crate) health: Health,
     /// How long lists may be.
@@ -225,6 +228,7 @@ fn settings(node: &Node, report: &Report) -> Settings {
         storage: storage::read(&root),
         http: http::read(&root),
         auth: auth::read(&root),
+        ldap: ldap::read(&root.section("access")),
         health: health::read(&root),
         listing: listing::read(&root),
         validation: validation::read(&root),
