@@ -310,7 +310,8 @@ fn run(slapd: &Path, directory: &Path, ports: [u16; 2]) -> Option<Child> {
         }
         std::thread::park_timeout(Duration::from_millis(5));
     }
-    let _ = child.kill();
+    child.kill().unwrap();
+    child.wait().unwrap();
     panic!(
         "slapd: {}",
         fs::read_to_string(directory.join("log")).unwrap()
