@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
+
 /// Bytes that a log, an error or a panic must not show: there is no `Display`, and `Debug` says
 /// only that something is there.
 #[derive(Clone)]
@@ -19,6 +21,15 @@ impl Secret {
     }
 }
 
+/// In constant time, but for the length.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Secret {}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[secret]")
@@ -34,5 +45,6 @@ mod tests {
         let secret = Secret::new(*b"canary");
         assert_eq!(format!("{secret:?} {secret:#?}"), "[secret] [secret]");
         assert_eq!(secret.expose(), b"canary");
+        assert!(secret == Secret::new(*b"canary") && secret != Secret::new(*b"Canary"));
     }
 }

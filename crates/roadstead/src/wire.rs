@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use regex::RegexSet;
 use roadstead_auth::{
-    Authoriser, IssuerSettings, Policy, PolicySettings, Preset, RuleError, Setup,
+    Authoriser, External, IssuerSettings, Ldap, OidcIssuer, OidcIssuers, Policy, PolicySettings,
+    Preset, RuleError, Setup, TokenVerifier,
 };
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
@@ -20,7 +21,8 @@ use roadstead_server::{
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
 use crate::config::{
-    self, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls, Validation,
+    self, Access, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls,
+    Validation,
 };
 use crate::process;
 
@@ -83,11 +85,12 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
         Auth::Open => None,
         Auth::Htpasswd { realm, path } => Some((realm, path)),
     };
-    let is_open = match access {
-        None => htpasswd.is_none(),
-        Some(access) => access.is_open(),
-    };
-    if is_open {
+    let others = settings.token.is_some()
+        || settings.silly.is_some()
+        || settings.ldap.is_some()
+        || !settings.oidc.is_empty();
+    let is_open = htpasswd.is_none() && !others;
+    if is_open && access.is_none_or(Access::is_open) {
         return Ok(Authoriser::open());
     }
     let issuer = access.and_then(|access| access.tokens.as_ref());
@@ -97,6 +100,13 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
         policy: policy(settings)?,
         realm: realm.cloned().unwrap_or_default(),
         htpasswd: htpasswd.map(|(_, path)| path.clone()),
+        external: external(settings)?,
+        silly: settings
+            .silly
+            .as_ref()
+            .map(|silly| (silly.realm.clone(), silly.service.clone())),
+        oidc: oidc(settings)?,
+        ldap: settings.ldap.clone().map(Ldap::new).transpose()?,
         accounts: access.is_some(),
         certificates: access.is_some(),
         issuer: issuer.map(|tokens| IssuerSettings {
@@ -109,15 +119,45 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
     Ok(Authoriser::new(setup, metadata).await?)
 }
 
+/// Tokens of an external issuer.
+fn external(settings: &Settings) -> anyhow::Result<Option<External>> {
+    let Some(token) = &settings.token else {
+        return Ok(None);
+    };
+    let verification = token.verification.clone();
+    Ok(Some(External {
+        realm: token.realm.clone(),
+        service: verification.service.clone(),
+        redirect_path: token.redirect_path.clone(),
+        verifier: TokenVerifier::new(verification, &settings.egress)?,
+    }))
+}
+
+/// Issuers of identities.
+fn oidc(settings: &Settings) -> anyhow::Result<OidcIssuers> {
+    let issuers = settings.oidc.iter().cloned();
+    let issuers = issuers.map(|issuer| {
+        let name = issuer.name.clone();
+        OidcIssuer::new(issuer, &settings.egress)
+            .with_context(|| format!("the OIDC issuer {name} cannot be used"))
+    });
+    Ok(OidcIssuers::new(issuers.collect::<Result<_, _>>()?))
+}
+
 /// The rules: without any, whoever comes in may do everything, as with `distribution`.
 ///
 /// # Errors
 /// Rules that cannot be understood, which reading the configuration has found before.
 pub(crate) fn policy(settings: &Settings) -> Result<Policy, RuleError> {
-    let preset = match (&settings.access, &settings.auth) {
-        (Some(access), _) => return Policy::new(&access.policy),
-        (None, Auth::Open) => Preset::Open,
-        (None, _) => Preset::Private,
+    let anybody_logs_in = !matches!(settings.auth, Auth::Open)
+        || settings.token.is_some()
+        || settings.silly.is_some()
+        || settings.ldap.is_some()
+        || !settings.oidc.is_empty();
+    let preset = match &settings.access {
+        Some(access) => return Policy::new(&access.policy),
+        None if anybody_logs_in => Preset::Private,
+        None => Preset::Open,
     };
     Policy::new(&PolicySettings {
         preset: Some(preset),

@@ -84,7 +84,8 @@ impl Login {
         let Ok(text) = str::from_utf8(password.expose()) else {
             return Ok(None);
         };
-        if text.is_empty() || text.len() > PASSWORD_BYTES_MAX || text.contains('\0') {
+        let password_fits = !text.contains('\0') && (1..=PASSWORD_BYTES_MAX).contains(&text.len());
+        if !password_fits || !can_be_a_name(user) {
             return Ok(None);
         }
         let mark = self.marker.mark(user, password, "");
@@ -110,6 +111,9 @@ impl Login {
     }
 
     pub(super) async fn find(&self, user: &str) -> Result<Option<LdapIdentity>, LdapError> {
+        if !can_be_a_name(user) {
+            return Ok(None);
+        }
         match self.entry(user).await? {
             Some(found) => self.with_groups(found).await.map(Some),
             None => Ok(None),
@@ -118,9 +122,6 @@ impl Login {
 
     /// The one entry of a user.
     async fn entry(&self, user: &str) -> Result<Option<Found>, LdapError> {
-        if user.is_empty() || user.len() > NAME_BYTES_MAX || user.contains('\0') {
-            return Ok(None);
-        }
         let settings = &self.settings;
         let mut attributes = vec![settings.user_attribute.clone()];
         if let Some(Groups::Attribute { attribute, .. }) = &settings.groups {
@@ -263,6 +264,11 @@ impl Query<'_> {
         let entries = entries.into_iter().filter(|entry| !entry.is_ref());
         Ok(Entries::All(entries.map(SearchEntry::construct).collect()))
     }
+}
+
+/// Whether a directory is asked for it at all.
+fn can_be_a_name(user: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&user.len()) && !user.contains('\0')
 }
 
 /// The values of an attribute, whose name directories may spell with other capitals.

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use super::LdapError;
 
 /// How a directory is asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LdapSettings {
     /// `ldaps://HOST[:PORT]`, or `ldap://` with `start_tls`.
     pub url: String,
@@ -38,7 +38,7 @@ pub struct LdapSettings {
 }
 
 /// Where a user's groups come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Groups {
     /// From entries that name the user.
     Search {
@@ -61,7 +61,11 @@ pub enum Groups {
 }
 
 impl LdapSettings {
-    pub(super) fn check(&self) -> Result<(), LdapError> {
+    /// Whether a directory can be asked so.
+    ///
+    /// # Errors
+    /// [`LdapError::Settings`], which says what is wrong.
+    pub fn check(&self) -> Result<(), LdapError> {
         let refuse = |reason| Err(LdapError::Settings(reason));
         let secret = self.url.starts_with("ldaps://");
         let plain = self.url.starts_with("ldap://");

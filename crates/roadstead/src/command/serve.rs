@@ -115,6 +115,10 @@ impl Start {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
+        let (keeping, stopped) = (Arc::clone(&authoriser), stop.clone());
+        tasks.spawn(async move {
+            stopped.run_until_cancelled(keeping.keep_current()).await;
+        });
         tasks.spawn(tend_keys(authoriser, stop.clone()));
         let hangup = Arc::new(Notify::new());
         tasks.spawn(reloader.run(Arc::clone(&hangup), stop.clone()));
