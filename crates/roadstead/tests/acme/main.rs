@@ -140,6 +140,21 @@ fn names_are_proved_over_http_and_certificates_outlive_a_restart() {
     assert_eq!(connection.certificate(), served);
 }
 
+/// A server that has forgotten everything gets a new account of whoever comes back.
+#[test]
+fn an_account_that_the_server_has_lost_is_made_anew() {
+    let Some((detour, pebble)) = started(Duration::from_secs(10)) else {
+        return;
+    };
+    let registry = ordering(&pebble, &Builder::new(), &[NAME])
+        .config(json!({ "http": { "tls": { "letsencrypt": { "email": null } } } }));
+    let registry = registry.clone().start();
+    detour.lead_to(registry.address());
+    certificate(&TlsClient::trusting(&pebble.root()), &registry);
+    let pebble = pebble.restart();
+    certificate(&TlsClient::trusting(&pebble.root()), &registry);
+}
+
 /// A server that issues for so long, and looks at names where the detour leads.
 fn started(life: Duration) -> Option<(Detour, Pebble)> {
     let detour = Detour::new();
