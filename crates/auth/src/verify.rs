@@ -16,6 +16,8 @@ use tokio::task::JoinError;
 
 use crate::accepted::{Accepted, Mark, Marker};
 use crate::basic::Credentials;
+use crate::hash::Hash;
+#[cfg(test)]
 use crate::htpasswd::Users;
 use crate::secret::Secret;
 
@@ -49,8 +51,6 @@ struct Flight<'a> {
     outcome: Arc<OnceCell<bool>>,
 }
 
-/// Bytes of a password that bcrypt takes into account: a longer one is nobody's.
-const MAX_PASSWORD_BYTES: usize = 72;
 /// Checks that may wait or run for each core: a few seconds' worth at bcrypt's usual cost.
 const PLACES_PER_CORE: usize = 32;
 /// The longest that a check waits for a core.
@@ -72,29 +72,36 @@ impl Verifier {
         })
     }
 
-    /// Whether these are the credentials of one of these users.
+    #[cfg(test)]
+    async fn verify(&self, users: &Users, credentials: &Credentials) -> Result<bool, NotChecked> {
+        let known = users.find(&credentials.user);
+        self.verify_one(known, users.nobody(), credentials).await
+    }
+
+    /// Whether the password is the one of a user who has this hash. `None`: there is no such user,
+    /// and `nobody` is checked, so that it takes as long.
     ///
     /// # Cancel safety
     /// A hash that is being computed is computed to its end, and holds its core until then; another
     /// request that waits for the same check makes it anew.
-    pub(crate) async fn verify(
+    pub(crate) async fn verify_one(
         &self,
-        users: &Users,
+        known: Option<&Hash>,
+        nobody: &Hash,
         credentials: &Credentials,
     ) -> Result<bool, NotChecked> {
         let (user, password) = (credentials.user.as_str(), &credentials.password);
-        let known = users.find(user);
-        let hash = known.unwrap_or_else(|| users.nobody());
+        let hash = known.unwrap_or(nobody);
         let mark = self.marker.mark(user, password, hash.text());
         if lock(&self.accepted).contains(&mark, Instant::now()) {
             return Ok(true);
         }
-        let possible = known.is_some() && can_be_hashed(password);
+        let possible = known.is_some_and(|hash| hash.can_tell(password.expose()));
         let flight = self.join(mark);
         let outcome = flight
             .outcome
             .get_or_try_init(|| async {
-                let right = self.matches(password, hash.text()).await? && possible;
+                let right = self.matches(password, hash).await? && possible;
                 if right {
                     lock(&self.accepted).insert(mark, Instant::now());
                 }
@@ -105,16 +112,15 @@ impl Verifier {
     }
 
     /// Waits for a core and computes.
-    async fn matches(&self, password: &Secret, hash: &str) -> Result<bool, NotChecked> {
+    async fn matches(&self, password: &Secret, hash: &Hash) -> Result<bool, NotChecked> {
         let _place = self.places.try_acquire().map_err(|_| NotChecked::Busy)?;
         let core = Arc::clone(&self.cores).acquire_owned();
         let Ok(Ok(core)) = tokio::time::timeout(PATIENCE, core).await else {
             return Err(NotChecked::Busy);
         };
-        let (password, hash) = (password.clone(), hash.to_owned());
+        let (password, hash) = (password.clone(), hash.clone());
         tokio::task::spawn_blocking(move || {
-            // It compares in constant time. The hash was read before, so that no error is left.
-            let matches = bcrypt::verify(password.expose(), &hash).unwrap_or(false);
+            let matches = hash.matches(password.expose());
             drop(core);
             matches
         })
@@ -148,13 +154,6 @@ impl Drop for Flight<'_> {
             entry.remove();
         }
     }
-}
-
-/// Whether bcrypt tells it from every other password: it cuts off what is longer, and takes `a`,
-/// NUL, `a` for `a`, because it repeats a password and its closing NUL.
-fn can_be_hashed(password: &Secret) -> bool {
-    let password = password.expose();
-    password.len() <= MAX_PASSWORD_BYTES && !password.contains(&0)
 }
 
 /// Whatever panicked under the lock left nothing half done.

@@ -85,6 +85,23 @@ pub enum MetadataError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// There is no database to look into.
+    #[error("there is no metadata database at {path} yet: start the registry once, which makes it")]
+    NotYet {
+        /// Where it will be.
+        path: PathBuf,
+    },
+    /// The database was written by an older release, and only a start brings it up to date.
+    #[error(
+        "the metadata database has schema {found}, this release needs {needed}: start the registry \
+         with this release first, which brings the database up to date"
+    )]
+    TooOld {
+        /// The schema in the file.
+        found: i64,
+        /// The one that this release writes.
+        needed: i64,
+    },
     /// The database is on a file system that does not keep locks and flushes.
     #[error(
         "the metadata database {path} is on a network file system ({kind}), which loses data: \

@@ -8,6 +8,7 @@ use std::fmt;
 use roadstead_oci::{Digest, MediaType, RepositoryName, Tag};
 use serde_json::{Map, Value, json};
 
+use crate::account::AccountRow;
 use crate::change::Origin;
 use crate::clock::Timestamp;
 use crate::rows::RepositoryId;
@@ -31,11 +32,17 @@ pub enum Change {
     TagSet,
     /// A tag was removed, by itself or with its manifest.
     TagDelete,
+    /// A user or robot was made.
+    AccountCreate,
+    /// A user or robot was changed; the detail says what of it.
+    AccountChange,
+    /// A user or robot was removed.
+    AccountRemove,
 }
 
 impl Change {
     /// Every change.
-    pub const ALL: [Change; 8] = [
+    pub const ALL: [Change; 11] = [
         Change::RepositoryCreate,
         Change::BlobPush,
         Change::BlobMount,
@@ -44,6 +51,9 @@ impl Change {
         Change::ManifestDelete,
         Change::TagSet,
         Change::TagDelete,
+        Change::AccountCreate,
+        Change::AccountChange,
+        Change::AccountRemove,
     ];
 
     /// As the journal spells it.
@@ -57,6 +67,9 @@ impl Change {
             Change::ManifestDelete => "manifest.delete",
             Change::TagSet => "tag.set",
             Change::TagDelete => "tag.delete",
+            Change::AccountCreate => "account.create",
+            Change::AccountChange => "account.change",
+            Change::AccountRemove => "account.remove",
         }
     }
 
@@ -85,8 +98,8 @@ pub struct JournalRow {
     pub actor: String,
     /// What.
     pub change: Change,
-    /// In which repository.
-    pub repository: RepositoryId,
+    /// In which repository, unless it is about an account.
+    pub repository: Option<RepositoryId>,
     /// Which tag.
     pub tag: Option<Tag>,
     /// Which blob or manifest; for a tag what it points to now.
@@ -94,7 +107,9 @@ pub struct JournalRow {
     /// What the tag pointed to before.
     pub previous: Option<Digest>,
     /// An object: `repository` (the name), `request_id`, `address`, `host`, `method`, `user_agent`
-    /// where they are known, `media_type`, `size_bytes`, and `from` for a mount.
+    /// where they are known, `media_type`, `size_bytes`, and `from` for a mount. Of an account, in
+    /// place of `repository`: `account` (the name), `kind`, `id`, `groups`, and `changed`, which names
+    /// what changed; never a hash.
     pub detail: Value,
 }
 
@@ -170,18 +185,64 @@ impl<'a> Entry<'a> {
         if let Some(from) = self.from {
             detail.insert("from".to_owned(), json!(from.as_str()));
         }
-        let request = [
-            ("request_id", &origin.request_id),
-            ("address", &origin.address),
-            ("host", &origin.host),
-            ("method", &origin.method),
-            ("user_agent", &origin.user_agent),
-        ];
-        for (name, value) in request {
-            if !value.is_empty() {
-                detail.insert(name.to_owned(), json!(value));
-            }
-        }
+        add_request(&mut detail, origin);
         Value::Object(detail)
+    }
+}
+
+/// A line about an account before it has a number.
+#[derive(Debug)]
+pub(crate) struct AccountEntry<'a> {
+    pub(crate) change: Change,
+    account: &'a AccountRow,
+    changed: Vec<&'static str>,
+}
+
+impl<'a> AccountEntry<'a> {
+    pub(crate) fn of(change: Change, account: &'a AccountRow) -> AccountEntry<'a> {
+        AccountEntry {
+            change,
+            account,
+            changed: Vec::new(),
+        }
+    }
+
+    /// Of an account as it is after a change of what is named.
+    pub(crate) fn changed(account: &'a AccountRow, changed: Vec<&'static str>) -> AccountEntry<'a> {
+        AccountEntry {
+            change: Change::AccountChange,
+            account,
+            changed,
+        }
+    }
+
+    /// The line's detail: the account as it is now, and where the request came from.
+    pub(crate) fn detail(&self, origin: &Origin) -> Value {
+        let mut detail = Map::new();
+        detail.insert("account".to_owned(), json!(self.account.name));
+        detail.insert("kind".to_owned(), json!(self.account.kind.as_str()));
+        detail.insert("id".to_owned(), json!(self.account.id));
+        detail.insert("groups".to_owned(), json!(self.account.groups));
+        if !self.changed.is_empty() {
+            detail.insert("changed".to_owned(), json!(self.changed));
+        }
+        add_request(&mut detail, origin);
+        Value::Object(detail)
+    }
+}
+
+/// Where the request came from, as far as that is known.
+fn add_request(detail: &mut Map<String, Value>, origin: &Origin) {
+    let request = [
+        ("request_id", &origin.request_id),
+        ("address", &origin.address),
+        ("host", &origin.host),
+        ("method", &origin.method),
+        ("user_agent", &origin.user_agent),
+    ];
+    for (name, value) in request {
+        if !value.is_empty() {
+            detail.insert(name.to_owned(), json!(value));
+        }
     }
 }

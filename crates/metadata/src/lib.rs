@@ -1,5 +1,5 @@
 //! The rows of the registry: which repository has which blob, manifest and tag, which uploads are
-//! open, which objects are rubbish, and the journal of all that changed.
+//! open, which objects are rubbish, who has an account, and the journal of all that changed.
 //!
 //! Knows SQL. Knows no bytes of blobs (an object is only a key here), no HTTP and no permission.
 //! Visibility is a row: a thing exists for users exactly when the transaction that wrote its row is
@@ -8,6 +8,7 @@
 //! Read first: `metadata.rs` (the trait, one method a transaction, its contract) and
 //! `sqlite/writer.rs` (how many transactions share one flush).
 
+mod account;
 mod change;
 mod clock;
 mod error;
@@ -17,11 +18,15 @@ mod meta;
 mod metadata;
 mod page;
 mod rows;
+mod secret;
 mod sqlite;
 
 #[cfg(test)]
 mod contract;
 
+pub use account::{
+    AccountChange, AccountKind, AccountRow, Accounts, NewAccount, PasswordHash, Standing,
+};
 pub use change::{
     Advance, Edge, FinishUpload, MountBlob, NewManifest, NewUpload, Origin, Place, Progress,
 };
@@ -36,4 +41,5 @@ pub use rows::{
     BlobRow, ManifestRow, ManifestSummary, Referrer, RepositoryId, StoredObject, UploadId,
     UploadRow,
 };
-pub use sqlite::{DatabaseCopy, SqliteMetadata};
+pub use secret::{SECRET_BYTES_MAX, SECRET_NAME_BYTES_MAX, SecretRow, Secrets};
+pub use sqlite::{AccountStore, DatabaseCopy, SqliteMetadata};

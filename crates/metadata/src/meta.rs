@@ -1,8 +1,10 @@
 //! The engine that was configured, chosen once, without a boxed future on the way of a request.
 
+use bytes::Bytes;
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 use uuid::Uuid;
 
+use crate::account::{AccountChange, AccountKind, AccountRow, Accounts, NewAccount};
 use crate::change::{Advance, FinishUpload, MountBlob, NewManifest, NewUpload, Origin};
 use crate::clock::Timestamp;
 use crate::error::MetadataError;
@@ -13,6 +15,7 @@ use crate::page::Page;
 use crate::rows::{
     BlobRow, ManifestRow, ManifestSummary, Referrer, RepositoryId, UploadId, UploadRow,
 };
+use crate::secret::{SecretRow, Secrets};
 use crate::sqlite::SqliteMetadata;
 
 /// A metadata engine. Clones share the same rows.
@@ -219,5 +222,66 @@ impl Metadata for Meta {
 
     async fn probe(&self) -> Result<(), MetadataError> {
         each!(self, engine => engine.probe())
+    }
+}
+
+impl Secrets for Meta {
+    async fn secret(&self, name: &str) -> Result<Option<SecretRow>, MetadataError> {
+        each!(self, engine => engine.secret(name))
+    }
+
+    async fn swap_secret(
+        &self,
+        name: &str,
+        expected: Option<u64>,
+        value: Option<Bytes>,
+    ) -> Result<bool, MetadataError> {
+        each!(self, engine => engine.swap_secret(name, expected, value))
+    }
+}
+
+impl Accounts for Meta {
+    async fn create_account(&self, account: NewAccount) -> Result<bool, MetadataError> {
+        each!(self, engine => engine.create_account(account))
+    }
+
+    async fn account(
+        &self,
+        kind: AccountKind,
+        name: &str,
+    ) -> Result<Option<AccountRow>, MetadataError> {
+        each!(self, engine => engine.account(kind, name))
+    }
+
+    async fn account_by_id(&self, id: &str) -> Result<Option<AccountRow>, MetadataError> {
+        each!(self, engine => engine.account_by_id(id))
+    }
+
+    async fn accounts(
+        &self,
+        kind: AccountKind,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<AccountRow>, MetadataError> {
+        each!(self, engine => engine.accounts(kind, after, limit))
+    }
+
+    async fn change_account(
+        &self,
+        kind: AccountKind,
+        name: &str,
+        change: AccountChange,
+        origin: Origin,
+    ) -> Result<Option<AccountRow>, MetadataError> {
+        each!(self, engine => engine.change_account(kind, name, change, origin))
+    }
+
+    async fn remove_account(
+        &self,
+        kind: AccountKind,
+        name: &str,
+        origin: Origin,
+    ) -> Result<bool, MetadataError> {
+        each!(self, engine => engine.remove_account(kind, name, origin))
     }
 }

@@ -19,6 +19,7 @@ use std::future::Future;
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 use uuid::Uuid;
 
+use crate::account::Accounts;
 use crate::change::{Advance, FinishUpload, MountBlob, NewManifest, NewUpload, Origin};
 use crate::clock::Timestamp;
 use crate::error::MetadataError;
@@ -27,6 +28,7 @@ use crate::page::Page;
 use crate::rows::{
     BlobRow, ManifestRow, ManifestSummary, Referrer, RepositoryId, UploadId, UploadRow,
 };
+use crate::secret::Secrets;
 
 /// What became of an upload's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +67,12 @@ pub enum PutManifest {
     /// Blobs or children that have another length than the manifest says, with the true one.
     /// Nothing changed.
     SizeMismatch(Vec<(Digest, u64)>),
+    /// Tags that point to another manifest and may not be moved. Nothing changed.
+    TagsTaken(Vec<Tag>),
 }
 
 /// The rows of the registry.
-pub trait Metadata: Send + Sync {
+pub trait Metadata: Accounts + Secrets + Send + Sync {
     /// Opens an upload session and makes the repository's row if there is none.
     ///
     /// # Errors

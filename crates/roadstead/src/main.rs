@@ -6,7 +6,9 @@
 mod command;
 mod config;
 mod logging;
+mod parts;
 mod process;
+mod reload;
 mod socket;
 mod startup_lines;
 mod wire;
@@ -55,6 +57,9 @@ enum Command {
         /// else the built-in configuration.
         config: Option<PathBuf>,
     },
+    /// Ask what the configuration says about access.
+    #[command(subcommand)]
+    Auth(Auth),
     /// Copy everything that a registry has to a directory, while it serves or not.
     ///
     /// What was acknowledged before the command began is in the backup. Run it as the user that
@@ -97,6 +102,16 @@ enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Auth {
+    /// Say whether somebody may do something, and which rule says so.
+    ///
+    /// Reads the configuration as the server would and asks its policy. Groups that a directory or
+    /// an identity provider knows of are given with --group. Exits with 0 if it is allowed, with 3
+    /// if it is denied, with 1 if there is no answer.
+    Explain(command::explain::Explain),
+}
+
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     if let Err(error) = roadstead_failpoint::arm() {
@@ -109,6 +124,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Serve { config } => command::serve::run(config),
         Command::Check { config } => command::check::run(config).map(|()| ExitCode::SUCCESS),
+        Command::Auth(Auth::Explain(explain)) => command::explain::run(explain),
         Command::Backup { config, directory } => command::backup::run(&config, &directory),
         Command::RestoreBackup {
             verify,

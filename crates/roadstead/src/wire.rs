@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use regex::RegexSet;
-use roadstead_auth::Authoriser;
+use roadstead_auth::{
+    Authoriser, IssuerSettings, Policy, PolicySettings, Preset, RuleError, Setup,
+};
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
 use roadstead_server::{
-    Acme, AcmeDirectory, AcmeSettings, AppSettings, Identity, Limits, Tls, TlsSettings,
+    Acme, AcmeDirectory, AcmeSettings, AppSettings, Audit, AuditSettings, Identity, Limit, Limits,
+    Perimeter, Proxies, RateSettings, Tls, TlsSettings, Which,
 };
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
@@ -73,11 +76,52 @@ pub(crate) fn registry(settings: &Settings, stores: Stores) -> anyhow::Result<re
 /// Who may come in.
 ///
 /// # Errors
-/// A file of users that cannot be used.
-pub(crate) fn authoriser(auth: &Auth) -> anyhow::Result<Authoriser> {
-    Ok(match auth {
-        Auth::Open => Authoriser::open(),
-        Auth::Htpasswd { realm, path } => Authoriser::htpasswd(realm, path)?,
+/// Files, keys and rules that cannot be used.
+pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::Result<Authoriser> {
+    let access = settings.access.as_ref();
+    let htpasswd = match &settings.auth {
+        Auth::Open => None,
+        Auth::Htpasswd { realm, path } => Some((realm, path)),
+    };
+    let is_open = match access {
+        None => htpasswd.is_none(),
+        Some(access) => access.is_open(),
+    };
+    if is_open {
+        return Ok(Authoriser::open());
+    }
+    let issuer = access.and_then(|access| access.tokens.as_ref());
+    let realm = htpasswd.map(|(realm, _)| realm);
+    let realm = realm.or(access.map(|access| &access.realm));
+    let setup = Setup {
+        policy: policy(settings)?,
+        realm: realm.cloned().unwrap_or_default(),
+        htpasswd: htpasswd.map(|(_, path)| path.clone()),
+        accounts: access.is_some(),
+        certificates: access.is_some(),
+        issuer: issuer.map(|tokens| IssuerSettings {
+            realm: tokens.realm.clone(),
+            service: tokens.service.clone(),
+            lifetime: tokens.lifetime,
+            refresh_lifetime: tokens.refresh_lifetime,
+        }),
+    };
+    Ok(Authoriser::new(setup, metadata).await?)
+}
+
+/// The rules: without any, whoever comes in may do everything, as with `distribution`.
+///
+/// # Errors
+/// Rules that cannot be understood, which reading the configuration has found before.
+pub(crate) fn policy(settings: &Settings) -> Result<Policy, RuleError> {
+    let preset = match (&settings.access, &settings.auth) {
+        (Some(access), _) => return Policy::new(&access.policy),
+        (None, Auth::Open) => Preset::Open,
+        (None, _) => Preset::Private,
+    };
+    Policy::new(&PolicySettings {
+        preset: Some(preset),
+        ..PolicySettings::default()
     })
 }
 
@@ -87,6 +131,7 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     AppSettings {
         prefix: http.prefix.clone(),
         host: http.host.clone().filter(|_| !http.relative_urls),
+        relative_urls: http.relative_urls,
         headers: http.headers.clone(),
         catalog_page_max: settings.listing.catalog_max_entries,
         tags_page_max: settings.listing.tags_max_tags,
@@ -159,6 +204,55 @@ pub(crate) fn limits(limits: &config::Limits, open_files: u64) -> Limits {
         minimum_rate: limits.minimum_rate,
         max_headers: limits.max_headers,
         max_header_bytes: limits.max_header_bytes,
+    }
+}
+
+/// What stands before the HTTP interface, and the record of what passes.
+///
+/// # Errors
+/// An audit log that cannot be written.
+pub(crate) fn perimeter(
+    settings: &Settings,
+) -> anyhow::Result<(Arc<Perimeter>, Option<Arc<Audit>>)> {
+    let audit = &settings.audit;
+    let recorded = audit.log || audit.path.is_some();
+    let audit = AuditSettings {
+        which: match audit.which {
+            config::Which::All => Which::All,
+            config::Which::Changes => Which::Changes,
+            config::Which::Denials => Which::Denials,
+        },
+        path: audit.path.clone(),
+        log: audit.log,
+    };
+    let audit = recorded.then(|| Audit::start(&audit)).transpose()?;
+    let audit = audit.map(Arc::new);
+    let perimeter = Perimeter::new(audit.clone());
+    perimeter.trust(proxies(&settings.http.proxies));
+    perimeter.limit(&rates(&settings.http.rate_limits));
+    Ok((Arc::new(perimeter), audit))
+}
+
+/// Whose word on a client counts.
+pub(crate) fn proxies(proxies: &config::Proxies) -> Proxies {
+    Proxies {
+        trusted: proxies.trusted.clone(),
+        unix: proxies.unix,
+        protocol: proxies.protocol,
+    }
+}
+
+/// How often anybody may ask.
+pub(crate) fn rates(limits: &config::RateLimits) -> RateSettings {
+    let limit = |rate: config::Rate| Limit {
+        requests: rate.requests,
+        burst: rate.burst,
+        concurrent: rate.concurrent,
+    };
+    RateSettings {
+        anonymous: limit(limits.anonymous),
+        user: limit(limits.user),
+        address: limit(limits.address),
     }
 }
 

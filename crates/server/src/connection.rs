@@ -22,9 +22,10 @@ use crate::limits::Limits;
 use crate::outgoing::Outgoing;
 use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
+use crate::perimeter::client::{Arrived, PeerAddress};
 use crate::service::{self, Peer};
 use crate::stream::{Direct, Stream};
-use crate::tls::{Client, Secured, Tls};
+use crate::tls::{Holder, Secured, Tls};
 
 /// What all connections share.
 pub(crate) struct Serving {
@@ -37,11 +38,21 @@ pub(crate) struct Serving {
 /// Serves a connection to its end; after `stop` it takes no new requests.
 pub(crate) async fn serve(
     serving: Arc<Serving>,
-    stream: Stream,
-    address: Arc<str>,
+    mut stream: Stream,
+    peer: PeerAddress,
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
+    // One budget for whatever comes before HTTP.
+    let in_time = tokio::time::Instant::now() + limits.tls_handshake_timeout;
+    let arrival = async {
+        let arrival = Arrived::from(peer, serving.app.perimeter.proxies(), &mut stream);
+        let arrival = tokio::time::timeout_at(in_time, arrival);
+        arrival.await.map_err(|_| io::ErrorKind::TimedOut)?
+    };
+    let Some(arrived) = before_requests(arrival, &stop).await else {
+        return;
+    };
     let Some(tls) = &serving.tls else {
         let direct = stream.direct();
         let stream = Outgoing::new(stream, limits.pace());
@@ -55,9 +66,9 @@ pub(crate) async fn serve(
             // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
             let direct = (protocol == Protocol::Http1).then_some(direct);
             let origin = Origin {
-                address,
+                arrived,
                 direct,
-                client: Client::default(),
+                holder: Holder::default(),
             };
             run(&serving, paced, protocol, origin, stop).await;
         }
@@ -65,7 +76,7 @@ pub(crate) async fn serve(
     };
     let handshake = async {
         let handshake = tls.accept(stream, limits.pace());
-        let handshake = tokio::time::timeout(limits.tls_handshake_timeout, handshake);
+        let handshake = tokio::time::timeout_at(in_time, handshake);
         handshake.await.map_err(|_| io::ErrorKind::TimedOut)?
     };
     // Its many states are held for no longer than it takes.
@@ -73,7 +84,7 @@ pub(crate) async fn serve(
     if let Some(Secured {
         stream,
         is_http2,
-        client,
+        holder,
     }) = secured
     {
         let protocol = if is_http2 {
@@ -82,9 +93,9 @@ pub(crate) async fn serve(
             Protocol::Http1
         };
         let origin = Origin {
-            address,
+            arrived: arrived.secured(),
             direct: None,
-            client,
+            holder,
         };
         run(&serving, Paced::new(stream, limits), protocol, origin, stop).await;
     }
@@ -105,9 +116,9 @@ async fn before_requests<T>(
 
 /// Where a connection comes from, and what its bytes may go past.
 struct Origin {
-    address: Arc<str>,
+    arrived: Arrived,
     direct: Option<Arc<Direct>>,
-    client: Client,
+    holder: Holder,
 }
 
 async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
@@ -122,9 +133,9 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let activity = paced.activity();
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
-        address: origin.address,
+        arrived: origin.arrived,
         direct: origin.direct,
-        client: origin.client,
+        holder: origin.holder,
         activity: Arc::clone(&activity),
         pace: limits.pace(),
     });

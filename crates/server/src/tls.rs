@@ -21,7 +21,7 @@ use rustls::version::{TLS12, TLS13};
 
 pub use client_auth::{ClientAuth, ClientAuthMode};
 pub use error::TlsError;
-pub(crate) use handshake::{Client, Secured};
+pub(crate) use handshake::{Holder, Secured};
 pub use suites::{CipherSuite, UnknownCipherSuite};
 
 use files::Stamps;

@@ -4,6 +4,7 @@
 //! A clause says what callers see; what only the database promises (files, flushes, plans) is
 //! tested beside it.
 
+mod account;
 mod blob;
 mod journal;
 mod list;
@@ -11,6 +12,7 @@ mod machine;
 mod manifest;
 mod mount;
 mod names;
+mod secret;
 mod tag;
 mod trash;
 mod upload;

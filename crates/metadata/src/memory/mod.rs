@@ -4,6 +4,7 @@
 //! operations on both must give the same answers. Written to be read, not to be fast; still no
 //! operation walks more than one repository's tags. Keeps the last [`JOURNAL_MAX`] journal lines.
 
+mod access;
 mod blob;
 mod list;
 mod manifest;

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use roadstead_oci::{Digest, MediaType, RepositoryName, Tag};
 use uuid::Uuid;
 
+use crate::account::{AccountKind, AccountRow};
 use crate::change::{Origin, Place};
 use crate::clock::Timestamp;
-use crate::journal::{Change, Entry, JournalRow};
+use crate::journal::{AccountEntry, Change, Entry, JournalRow};
 use crate::rows::{RepositoryId, UploadId, UploadRow};
+use crate::secret::SecretRow;
 
 use super::{JOURNAL_MAX, Moment};
 
@@ -36,6 +38,10 @@ pub(super) struct State {
     pub(super) trash: BTreeMap<Uuid, Trash>,
     pub(super) journal: VecDeque<JournalRow>,
     pub(super) last_seq: u64,
+    pub(super) secrets: HashMap<String, SecretRow>,
+    /// The version of the newest secret.
+    pub(super) last_secret: u64,
+    pub(super) accounts: BTreeMap<(AccountKind, String), AccountRow>,
 }
 
 #[derive(Clone, Copy)]
@@ -138,18 +144,45 @@ impl State {
     }
 
     pub(super) fn write_line(&mut self, moment: Moment, entry: Entry<'_>, origin: &Origin) {
-        self.last_seq += 1;
-        self.journal.push_back(JournalRow {
-            seq: self.last_seq,
+        let seq = self.last_seq + 1;
+        self.keep_line(JournalRow {
+            seq,
             at: moment.now,
             actor: origin.actor.clone(),
             change: entry.change,
-            repository: entry.repository,
+            repository: Some(entry.repository),
             tag: entry.tag.cloned(),
             digest: entry.digest,
             previous: entry.previous,
             detail: entry.detail(origin),
         });
+    }
+
+    /// Writes a line about an account and returns its number.
+    pub(super) fn write_account_line(
+        &mut self,
+        moment: Moment,
+        entry: &AccountEntry<'_>,
+        origin: &Origin,
+    ) -> u64 {
+        let seq = self.last_seq + 1;
+        self.keep_line(JournalRow {
+            seq,
+            at: moment.now,
+            actor: origin.actor.clone(),
+            change: entry.change,
+            repository: None,
+            tag: None,
+            digest: None,
+            previous: None,
+            detail: entry.detail(origin),
+        });
+        seq
+    }
+
+    fn keep_line(&mut self, line: JournalRow) {
+        self.last_seq = line.seq;
+        self.journal.push_back(line);
         if self.journal.len() > JOURNAL_MAX {
             self.journal.pop_front();
         }

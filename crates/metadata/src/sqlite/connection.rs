@@ -54,6 +54,28 @@ pub(super) fn writer(files: &Files) -> Result<Connection, MetadataError> {
     })
 }
 
+/// A connection that makes a short change to a database whose writer may be another process. With
+/// `keep_log`, closing it leaves the log as it is: it may not be this process's to remove.
+pub(super) fn visitor(files: &Files, keep_log: bool) -> Result<Connection, MetadataError> {
+    let connection = Connection::open_with_flags(&files.database, WRITE)?;
+    settings(&connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep_log)?;
+    let (found, needed) = (migrate::version(&connection)?, migrate::SUPPORTED);
+    match found {
+        0 => return Err(files.damaged("it has no tables of this program")),
+        _ if found > needed => {
+            let supported = needed;
+            return Err(MetadataError::TooNew { found, supported });
+        }
+        _ if found < needed => return Err(MetadataError::TooOld { found, needed }),
+        _ => {}
+    }
+    wal(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
 /// A connection that only reads. There must be a writer's already.
 pub(super) fn reader(path: &Path) -> Result<Connection, MetadataError> {
     let connection = Connection::open_with_flags(path, READ)?;

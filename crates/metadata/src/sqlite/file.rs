@@ -6,11 +6,12 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use roadstead_failpoint::failpoint;
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, fcntl_lock};
 use rustix::io::Errno;
 
 use crate::error::MetadataError;
@@ -42,8 +43,39 @@ impl Files {
         })
     }
 
-    /// Takes the lock that one process holds; it goes with the file.
+    /// Takes the lock that one process holds; it goes with the file. Waits for commands that share
+    /// it for a moment ([`Files::visit`]).
     pub(super) fn lock(&self) -> Result<File, MetadataError> {
+        let (path, lock) = self.open_lock()?;
+        let failed = |errno: Errno| io_error("lock", &path)(errno.into());
+        loop {
+            if flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(failed)? {
+                return Ok(lock);
+            }
+            if !flock(&lock, FlockOperation::NonBlockingLockShared).map_err(failed)? {
+                return Err(MetadataError::InUse {
+                    path: self.database.clone(),
+                });
+            }
+            flock(&lock, FlockOperation::Unlock).map_err(failed)?;
+            tracing::info!("waiting for a command that changes the metadata database");
+            wait_for_turn(&lock).map_err(failed)?;
+            fcntl_lock(&lock, FlockOperation::Unlock).map_err(failed)?;
+        }
+    }
+
+    /// Waits until no other command is at the database, and keeps a registry from starting
+    /// meanwhile. Second: whether none runs.
+    pub(super) fn visit(&self) -> Result<(File, bool), MetadataError> {
+        let (path, lock) = self.open_lock()?;
+        own(&lock, &self.database);
+        let failed = |errno: Errno| io_error("lock", &path)(errno.into());
+        wait_for_turn(&lock).map_err(failed)?;
+        let alone = flock(&lock, FlockOperation::NonBlockingLockShared).map_err(failed)?;
+        Ok((lock, alone))
+    }
+
+    fn open_lock(&self) -> Result<(PathBuf, File), MetadataError> {
         let path = self.lock_path();
         let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock =
@@ -54,13 +86,7 @@ impl Files {
                 }
             })?;
         refuse_network(&self.database, &lock)?;
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(File::from(lock)),
-            Err(Errno::WOULDBLOCK) => Err(MetadataError::InUse {
-                path: self.database.clone(),
-            }),
-            Err(errno) => Err(io_error("lock", &path)(errno.into())),
-        }
+        Ok((path, File::from(lock)))
     }
 
     /// Whether there is a database, which is then a plain file that begins as one of ours does.
@@ -171,6 +197,38 @@ impl Files {
             path: self.database.clone(),
             reason,
         }
+    }
+}
+
+/// Whether the lock was free, of those that go with an open file: a registry holds it alone, commands
+/// share it.
+fn flock(lock: &File, operation: FlockOperation) -> Result<bool, Errno> {
+    match rustix::fs::flock(lock, operation) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Waits for the lock that goes with a process, which a command holds for as long as it is at the
+/// database. Closing the file gives it back.
+fn wait_for_turn(lock: &File) -> Result<(), Errno> {
+    loop {
+        match fcntl_lock(lock, FlockOperation::LockExclusive) {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// The database's owner must be able to open a file beside it, whoever made it; SQLite does the
+/// same.
+pub(super) fn own(file: &File, database: &Path) {
+    if let Ok(owner) = fs::metadata(database)
+        && rustix::process::geteuid().is_root()
+    {
+        // Where it cannot be, opening it says at the next start what is wrong.
+        let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
     }
 }
 

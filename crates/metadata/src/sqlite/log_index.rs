@@ -8,7 +8,6 @@
 //! registry lets grow, held as a file that stays open.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 
 use rustix::fs::{CWD, FallocateFlags, Mode, OFlags, fallocate};
@@ -16,7 +15,7 @@ use rustix::io::Errno;
 
 use crate::error::MetadataError;
 
-use super::file::{beside, io_error};
+use super::file::{beside, io_error, own};
 
 /// The index of an open database, with room.
 ///
@@ -69,16 +68,6 @@ fn open(path: &Path, flags: OFlags) -> Result<File, MetadataError> {
             path: path.to_owned(),
         }),
         Err(errno) => Err(no_room(path, errno)),
-    }
-}
-
-/// The database's owner must be able to open it again, whoever made it; SQLite does the same.
-fn own(file: &File, database: &Path) {
-    if let Ok(owner) = fs::metadata(database)
-        && rustix::process::geteuid().is_root()
-    {
-        // Where it cannot be, SQLite says at the next start what is wrong.
-        let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
     }
 }
 

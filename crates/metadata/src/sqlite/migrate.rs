@@ -39,4 +39,5 @@ pub(super) const INSTANCE: i64 = 2;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_registry.sql"),
     include_str!("../../migrations/sqlite/0002_instance.sql"),
+    include_str!("../../migrations/sqlite/0003_access.sql"),
 ];

@@ -6,6 +6,8 @@
 //! may block, on one of a few connections kept for that. What each transaction does is in the file
 //! of its subject, its statements are in `sql/sqlite`.
 
+mod account;
+mod account_store;
 mod blob;
 mod cache;
 mod checkpoint;
@@ -22,6 +24,7 @@ mod manifest;
 mod migrate;
 mod readers;
 mod repository;
+mod secret;
 mod statement;
 mod tag;
 mod trash;
@@ -38,6 +41,7 @@ use rusqlite::Connection;
 use crate::clock::{Clock, Horizons};
 use crate::error::MetadataError;
 
+pub use account_store::AccountStore;
 use cache::Cache;
 pub use copy::DatabaseCopy;
 use file::Files;

@@ -1,5 +1,6 @@
 //! What only the database promises: its files, its one writer, its plans, its fences.
 
+mod account_store;
 mod copy;
 mod failure;
 mod files;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod check;
+pub(crate) mod explain;
 pub(crate) mod restore_backup;
 pub(crate) mod serve;
 

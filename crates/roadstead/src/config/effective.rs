@@ -1,7 +1,11 @@
 //! The effective configuration as YAML: what `roadstead check` prints. It reads back as the same
 //! settings, secrets apart.
 
+mod issuers;
+
 use std::fmt::{self, Write as _};
+
+use roadstead_auth::EgressSettings;
 
 use super::secret::MASK;
 use super::{Auth, Driver, Listen, Pattern, Platforms, Settings, Urls, duration};
@@ -18,6 +22,18 @@ impl Settings {
         self.storage(&mut yaml);
         self.http(&mut yaml);
         self.auth(&mut yaml);
+        let has_more = self.audit != super::Audit::default()
+            || self.egress != EgressSettings::default()
+            || !self.oidc.is_empty();
+        if self.access.is_some() || has_more {
+            yaml.section("access", |yaml| {
+                if let Some(access) = &self.access {
+                    super::access::write(access, yaml);
+                }
+                self.audit.write(yaml);
+                self.issuers(yaml);
+            });
+        }
         self.middleware(&mut yaml);
         self.health(&mut yaml);
         yaml.section("catalog", |yaml| {
@@ -112,6 +128,8 @@ impl Settings {
                 });
             }
             self.limits(yaml);
+            http.proxies.write(yaml);
+            http.rate_limits.write(yaml);
         });
     }
 
@@ -156,15 +174,24 @@ impl Settings {
     }
 
     fn auth(&self, yaml: &mut Writer) {
-        match &self.auth {
-            Auth::Open => yaml.line("auth", &"none"),
-            Auth::Htpasswd { realm, path } => yaml.section("auth", |yaml| {
+        if self.auth == Auth::Open && self.token.is_none() && self.silly.is_none() {
+            yaml.line("auth", &"none");
+            return;
+        }
+        yaml.section("auth", |yaml| {
+            if let Auth::Htpasswd { realm, path } = &self.auth {
                 yaml.section("htpasswd", |yaml| {
                     yaml.line("realm", &Quoted(realm));
                     yaml.line("path", &Quoted(&path.to_string_lossy()));
                 });
-            }),
-        }
+            }
+            if let Some(token) = &self.token {
+                token.write(yaml);
+            }
+            if let Some(silly) = &self.silly {
+                silly.write(yaml);
+            }
+        });
     }
 
     fn middleware(&self, yaml: &mut Writer) {

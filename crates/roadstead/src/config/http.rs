@@ -8,6 +8,8 @@ use ::http::{HeaderName, HeaderValue, Uri};
 
 use super::cursor::Cursor;
 use super::limits::{self, Limits};
+use super::proxies::{self, Proxies};
+use super::rate_limits::{self, RateLimits};
 use super::secret::Secret;
 use super::tls::{self, Tls};
 
@@ -39,6 +41,10 @@ pub(crate) struct Http {
     pub(crate) debug: Option<Listen>,
     /// Bounds and time budgets of connections and requests.
     pub(crate) limits: Limits,
+    /// Whose word on a client counts.
+    pub(crate) proxies: Proxies,
+    /// How often anybody may ask.
+    pub(crate) rate_limits: RateLimits,
 }
 
 /// A place to listen at.
@@ -107,6 +113,8 @@ pub(crate) fn read(root: &Cursor<'_>) -> Http {
         h2c: http.section("h2c").flag("enabled", false),
         debug: debug(&http.section("debug")),
         limits: limits::read(&http.section("limits")),
+        proxies: proxies::read(&http.section("proxies")),
+        rate_limits: rate_limits::read(&http.section("ratelimits")),
     }
 }
 

@@ -12,6 +12,8 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod access;
+mod audit;
 mod auth;
 mod backup;
 mod blobs;
@@ -23,6 +25,7 @@ mod corpus;
 mod delete;
 mod digests;
 mod files;
+mod forwarded;
 mod frozen;
 mod history;
 mod http2;
@@ -31,11 +34,15 @@ mod manifests;
 mod modes;
 mod mount;
 mod names;
+mod oidc;
 mod process;
 mod proxies;
+mod proxy_protocol;
 mod ranges;
+mod ratelimits;
 mod references;
 mod referrers;
+mod reload;
 mod session;
 mod smuggling;
 mod sockets;

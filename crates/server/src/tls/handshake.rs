@@ -23,12 +23,12 @@ pub(crate) struct Secured {
     pub(crate) stream: TlsStream<Outgoing<Stream>>,
     /// Whether HTTP/2 was agreed on.
     pub(crate) is_http2: bool,
-    pub(crate) client: Client,
+    pub(crate) holder: Holder,
 }
 
 /// Who is at the other end of a connection, as far as TLS can tell.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Client(Option<Arc<ClientCertificate>>);
+pub(crate) struct Holder(Option<Arc<ClientCertificate>>);
 
 const CLEARTEXT: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
@@ -72,39 +72,39 @@ impl Tls {
         let stream = start.into_stream(config).await?;
         let connection = stream.get_ref().1;
         let is_http2 = connection.alpn_protocol() == Some(b"h2");
-        let client = self.shared.client(connection);
+        let holder = self.shared.holder(connection);
         Ok(Some(Secured {
             stream,
             is_http2,
-            client,
+            holder,
         }))
     }
 }
 
 impl Shared {
     /// Who the client is, where its certificate was verified.
-    fn client(&self, connection: &rustls::ServerConnection) -> Client {
+    fn holder(&self, connection: &rustls::ServerConnection) -> Holder {
         let verifies = |asked: &super::ClientAuth| asked.mode.verifies();
         if !self.settings.client_auth.as_ref().is_some_and(verifies) {
-            return Client::default();
+            return Holder::default();
         }
         let chain = connection.peer_certificates().unwrap_or_default();
         let read = chain.first().map(|leaf| ClientCertificate::parse(leaf));
         match read.transpose() {
-            Ok(certificate) => Client(certificate.map(Arc::new)),
+            Ok(certificate) => Holder(certificate.map(Arc::new)),
             Err(error) => {
                 let problem = crate::error::chain(&error);
                 tracing::info!(
                     problem,
                     "a client is nobody although its certificate was verified"
                 );
-                Client::default()
+                Holder::default()
             }
         }
     }
 }
 
-impl Client {
+impl Holder {
     /// The verified certificate, until it expires: connections may be open for longer.
     pub(crate) fn certificate(&self) -> Option<Arc<ClientCertificate>> {
         let certificate = self.0.as_ref()?;

@@ -34,7 +34,7 @@ async fn everything_is_there_after_opening_again() {
     assert_eq!(sqlite.journal(0, 100).await.unwrap(), lines);
     push(&sqlite, "b", 2).await;
     let more = sqlite.journal(lines.len() as u64, 100).await.unwrap();
-    assert_eq!(more[0].repository.as_i64(), 2, "numbers go on");
+    assert_eq!(more[0].repository.unwrap().as_i64(), 2, "numbers go on");
     assert_eq!(sqlite.broken_invariants(), Vec::<String>::new());
 }
 
@@ -210,7 +210,7 @@ async fn a_schema_of_a_newer_release_is_refused_and_left_as_it_was() {
             refusal,
             MetadataError::TooNew {
                 found: 99,
-                supported: 2
+                supported: 3
             }
         ),
         "{refusal:?}"

@@ -4,6 +4,7 @@ use super::*;
 
 mod environment;
 mod examples;
+mod issuers;
 
 /// A configuration that is complete in itself; tables append to it.
 const BASE: &str = "version: 0.1\nstorage: {inmemory: {}}\nauth: none\nhttp: {addr: ':5000'}\n";
@@ -424,6 +425,9 @@ http:
   h2c: {enabled: true}
   debug: {addr: 'localhost:5001'}
   limits: {maxconnections: 10, idletimeout: 1500ms, minimumrate: 0}
+  proxies: {trusted: [unix, 10.0.0.0/8, '::1'], protocol: true}
+  ratelimits: {anonymous: {requests: 5}, user: {requests: 9, burst: 100, concurrent: 3}}
+access: {audit: {path: /var/log/audit, log: true, which: denials}}
 auth: {htpasswd: {realm: r, path: /p}}
 middleware: {storage: [{name: redirect, options: {baseurl: 'https://cdn/x'}}]}
 health: {storagedriver: {enabled: true, interval: 3s, threshold: 3}}

@@ -1,0 +1,1 @@
+DELETE FROM account WHERE kind = ?1 AND name = ?2

@@ -1,0 +1,1 @@
+SELECT value, version FROM secret WHERE name = ?1
