@@ -90,12 +90,14 @@ impl Acme {
         Arc::clone(&self.certificates)
     }
 
-    fn set_problem(&self, host: &AcmeHost, problem: Option<String>) {
+    /// Keeps what stands in the way of a host's certificate; tells whether that is new.
+    fn set_problem(&self, host: &AcmeHost, problem: Option<String>) -> bool {
         let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        match problem {
-            Some(problem) => problems.insert(host.clone(), problem),
+        let before = match &problem {
+            Some(problem) => problems.insert(host.clone(), problem.clone()),
             None => problems.remove(host),
         };
+        before != problem
     }
 }
 

@@ -111,7 +111,7 @@ fn names_are_proved_over_http_and_certificates_outlive_a_restart() {
     assert!(detour.connections() > 0);
     let line = registry.wait_for_log("a certificate could not be had");
     assert!(line.contains(pebble::BLOCKED), "{line}");
-    assert!(line.contains("it is tried again in"), "{line}");
+    assert!(line.contains("it was to be tried again after"), "{line}");
     // Nobody gets a certificate for another name, nor the other name's.
     assert!(client.connect(registry.address(), pebble::BLOCKED).is_err());
     assert!(client.connect(registry.address(), "x.example.org").is_err());
@@ -138,6 +138,21 @@ fn names_are_proved_over_http_and_certificates_outlive_a_restart() {
     let mut connection = client.connect(registry.address(), NAME).unwrap();
     assert_eq!(connection.ask("/v2/").unwrap(), 200);
     assert_eq!(connection.certificate(), served);
+}
+
+/// A server that has forgotten everything gets a new account of whoever comes back.
+#[test]
+fn an_account_that_the_server_has_lost_is_made_anew() {
+    let Some((detour, pebble)) = started(Duration::from_secs(10)) else {
+        return;
+    };
+    let registry = ordering(&pebble, &Builder::new(), &[NAME])
+        .config(json!({ "http": { "tls": { "letsencrypt": { "email": null } } } }));
+    let registry = registry.clone().start();
+    detour.lead_to(registry.address());
+    certificate(&TlsClient::trusting(&pebble.root()), &registry);
+    let pebble = pebble.restart();
+    certificate(&TlsClient::trusting(&pebble.root()), &registry);
 }
 
 /// A server that issues for so long, and looks at names where the detour leads.

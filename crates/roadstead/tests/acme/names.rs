@@ -1,22 +1,33 @@
 //! A DNS server for which every name is this machine.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
-/// Starts it; it ends with the process.
+/// Starts it; it ends with the process. It speaks TCP (RFC 1035 §4.2.2), as pebble does.
 pub(crate) fn serve() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        let mut query = [0; 512];
-        loop {
-            let (length, from) = socket.recv_from(&mut query).unwrap();
-            if let Some(answer) = answer(&query[..length]) {
-                socket.send_to(&answer, from).unwrap();
-            }
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            // Whoever asks may be gone before the answer.
+            thread::spawn(move || converse(stream));
         }
     });
     address
+}
+
+fn converse(mut stream: TcpStream) -> io::Result<()> {
+    loop {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length)?;
+        let mut query = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut query)?;
+        let answer = answer(&query).ok_or(io::ErrorKind::InvalidData)?;
+        let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
+        stream.write_all(&[&length.to_be_bytes()[..], &answer].concat())?;
+    }
 }
 
 /// The answer to a query with one question (RFC 1035 §4.1): 127.0.0.1 for an A, nothing else.

@@ -1,7 +1,7 @@
 //! The ACME server.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -19,8 +19,11 @@ pub(crate) const BLOCKED: &str = "blocked.example.org";
 pub(crate) struct Pebble {
     child: Child,
     directory: TempDir,
-    port: u16,
+    ports: [u16; 2],
     root: String,
+    program: PathBuf,
+    resolver: SocketAddr,
+    client: TlsClient,
 }
 
 impl Pebble {
@@ -65,37 +68,17 @@ impl Pebble {
                 } },
             } });
             std::fs::write(path("config.json"), config.to_string()).unwrap();
-            let log = std::fs::File::create(path("log")).unwrap();
-            let mut child = Command::new(&program)
-                .arg("-config")
-                .arg(path("config.json"))
-                .arg("-dnsserver")
-                .arg(resolver.to_string())
-                .env("PEBBLE_VA_NOSLEEP", "1")
-                .env("PEBBLE_VA_ALWAYS_VALID", "0")
-                .stdin(Stdio::null())
-                .stdout(log.try_clone().unwrap())
-                .stderr(log)
-                .spawn()
-                .unwrap();
-            let root = until("pebble", SOON, || {
-                if child.try_wait().unwrap().is_some() {
-                    return Some(None);
-                }
-                let get = |port: u16, path: &str| {
-                    let address = SocketAddr::from(([127, 0, 0, 1], port));
-                    client.connect(address, "localhost").ok()?.get(path).ok()
-                };
-                get(port, "/dir")?;
-                let (status, root) = get(management, "/roots/0")?;
-                (status == 200).then(|| Some(String::from_utf8(root).unwrap()))
-            });
+            let mut child = spawn(directory.path(), &program, resolver);
+            let root = root_of(&mut child, &client, [port, management]);
             if let Some(root) = root {
                 return Some(Self {
                     child,
                     directory,
-                    port,
+                    ports: [port, management],
                     root,
+                    program,
+                    resolver,
+                    client,
                 });
             }
         }
@@ -103,9 +86,19 @@ impl Pebble {
         panic!("pebble does not listen: {log}");
     }
 
+    /// Starts it once more where it was: it has forgotten all accounts, and has another authority.
+    pub(crate) fn restart(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn(self.directory.path(), &self.program, self.resolver);
+        let root = root_of(&mut self.child, &self.client, self.ports);
+        self.root = root.expect("pebble ends at once");
+        self
+    }
+
     /// The URL of its directory.
     pub(crate) fn directory(&self) -> String {
-        format!("https://localhost:{}/dir", self.port)
+        format!("https://localhost:{}/dir", self.ports[0])
     }
 
     /// The file with the authority of its own certificate.
@@ -129,6 +122,39 @@ impl Drop for Pebble {
             eprintln!("pebble:\n{}", log.unwrap_or_default());
         }
     }
+}
+
+fn spawn(directory: &Path, program: &Path, resolver: SocketAddr) -> Child {
+    let log = std::fs::File::create(directory.join("log")).unwrap();
+    Command::new(program)
+        .arg("-config")
+        .arg(directory.join("config.json"))
+        .arg("-dnsserver")
+        .arg(resolver.to_string())
+        .env("PEBBLE_VA_NOSLEEP", "1")
+        .env("PEBBLE_VA_ALWAYS_VALID", "0")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+/// The authority of what it issues, once it listens at its own port and at the one for that; none
+/// where it has ended.
+fn root_of(child: &mut Child, client: &TlsClient, ports: [u16; 2]) -> Option<String> {
+    until("pebble", SOON, || {
+        if child.try_wait().unwrap().is_some() {
+            return Some(None);
+        }
+        let get = |port: u16, path: &str| {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            client.connect(address, "localhost").ok()?.get(path).ok()
+        };
+        get(ports[0], "/dir")?;
+        let (status, root) = get(ports[1], "/roots/0")?;
+        (status == 200).then(|| Some(String::from_utf8(root).unwrap()))
+    })
 }
 
 /// The program, where `cargo xtask` puts it or on the path.

@@ -49,6 +49,9 @@ impl Acme {
         name: &str,
     ) -> Result<Arc<ServerConfig>, ChallengeError> {
         let host: AcmeHost = name.parse().map_err(|_| ChallengeError::NotAsked)?;
+        if !self.settings.hosts.contains(&host) {
+            return Err(ChallengeError::NotAsked);
+        }
         let challenge = self.pending(|one| one.host == host.as_str()).await?;
         let mut params = CertificateParams::new([challenge.host])?;
         params.distinguished_name = DistinguishedName::new();

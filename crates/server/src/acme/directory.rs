@@ -68,15 +68,15 @@ impl AcmeDirectory {
     }
 
     /// Compares and swaps, durably: a new file takes the old one's place.
-    fn swap(&self, name: &str, bytes: &[u8], expected: u64) -> io::Result<bool> {
+    fn swap(&self, name: &str, bytes: &[u8], expected: Option<u64>) -> io::Result<bool> {
         let _lock = self.lock()?;
-        let version = self.read(name)?.map_or(0, |stored| stored.version);
+        let version = self.read(name)?.map(|stored| stored.version);
         if version != expected {
             return Ok(false);
         }
         let new = self.file(&format!("{name}.new"));
         let mut file = private().truncate(true).open(&new)?;
-        file.write_all(format!("{}\n", version + 1).as_bytes())?;
+        file.write_all(format!("{}\n", version.unwrap_or(0) + 1).as_bytes())?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&new, self.file(name))?;
@@ -108,7 +108,7 @@ impl AcmeStore for AcmeDirectory {
         &'a self,
         name: &'a str,
         bytes: Vec<u8>,
-        expected: u64,
+        expected: Option<u64>,
     ) -> BoxFuture<'a, Result<bool, AcmeStoreError>> {
         let name = name.to_owned();
         self.blocking(move |directory| directory.swap(&name, &bytes, expected))
@@ -136,13 +136,13 @@ mod tests {
         let path = directory.path().join("a/b");
         let store = AcmeDirectory::open(&path).unwrap();
         assert!(store.load("x").await.unwrap().is_none());
-        assert!(!store.store("x", b"1".to_vec(), 1).await.unwrap());
-        assert!(store.store("x", b"1\n2".to_vec(), 0).await.unwrap());
-        assert!(!store.store("x", b"3".to_vec(), 0).await.unwrap());
+        assert!(!store.store("x", b"1".to_vec(), Some(1)).await.unwrap());
+        assert!(store.store("x", b"1\n2".to_vec(), None).await.unwrap());
+        assert!(!store.store("x", b"3".to_vec(), None).await.unwrap());
         let stored = store.load("x").await.unwrap().unwrap();
         assert_eq!((stored.bytes.as_slice(), stored.version), (&b"1\n2"[..], 1));
         let again = AcmeDirectory::open(&path).unwrap();
-        assert!(again.store("x", Vec::new(), 1).await.unwrap());
+        assert!(again.store("x", Vec::new(), Some(1)).await.unwrap());
         let stored = store.load("x").await.unwrap().unwrap();
         assert_eq!((stored.bytes.as_slice(), stored.version), (&b""[..], 2));
         for file in std::fs::read_dir(&path).unwrap() {
@@ -157,7 +157,8 @@ mod tests {
     async fn of_many_at_once_one_wins() {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(AcmeDirectory::open(directory.path()).unwrap());
-        for version in 0..5 {
+        for round in 0..5 {
+            let version = (round > 0).then_some(round);
             let tries = (0..8_u8).map(|i| {
                 let store = Arc::clone(&store);
                 tokio::spawn(async move { store.store("x", vec![i], version).await.unwrap() })
@@ -178,7 +179,7 @@ mod tests {
             std::fs::write(store.file("x"), content).unwrap();
             assert!(store.load("x").await.is_err(), "{content:?}");
             assert!(
-                store.store("x", Vec::new(), 0).await.is_err(),
+                store.store("x", Vec::new(), None).await.is_err(),
                 "{content:?}"
             );
         }

@@ -56,7 +56,17 @@ impl OrderError {
 impl Acme {
     /// Orders a certificate for a host. The caller has the lease.
     pub(super) async fn order(&self, host: &AcmeHost) -> Result<Issued, OrderError> {
-        let ordering = tokio::time::timeout(ORDER_TIMEOUT, self.order_patiently(host)).await;
+        let ordering = async {
+            match self.order_patiently(host).await {
+                // The ACME server has lost or closed the account.
+                Err(error) if error.kind() == Some("accountDoesNotExist") => {
+                    self.forget_account().await?;
+                    self.order_patiently(host).await
+                }
+                ordered => ordered,
+            }
+        };
+        let ordering = tokio::time::timeout(ORDER_TIMEOUT, ordering).await;
         let issued = ordering.unwrap_or(Err(OrderError::TimedOut));
         // Answers that nobody will ask for again; what stays expires.
         let withdrawn = self.withdraw(host).await;
@@ -69,13 +79,7 @@ impl Acme {
     }
 
     async fn order_patiently(&self, host: &AcmeHost) -> Result<Issued, OrderError> {
-        let account = match self.account().await {
-            Err(error) if error.kind() == Some("accountDoesNotExist") => {
-                self.forget_account().await?;
-                return Err(error);
-            }
-            account => account?,
-        };
+        let account = self.account().await?;
         let identifiers = [Identifier::Dns(host.to_string())];
         let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
         self.prove(&mut order, host).await?;

@@ -24,6 +24,9 @@ pub(super) struct HostRecord {
     pub(super) issued: Option<Issued>,
     /// Orders that failed since the last that did not.
     pub(super) failures: u32,
+    /// Why the last did.
+    #[serde(default)]
+    pub(super) reason: Option<String>,
     /// Nobody orders before then, in seconds since 1970.
     pub(super) not_before: u64,
 }
@@ -87,18 +90,18 @@ pub(super) fn time(seconds: u64) -> SystemTime {
 }
 
 impl Acme {
-    /// A value and its version; nothing has version 0.
+    /// A value and its version, where there is one.
     pub(super) async fn load<T: DeserializeOwned>(
         &self,
         name: &str,
-    ) -> Result<(Option<T>, u64), AcmeStoreError> {
+    ) -> Result<(Option<T>, Option<u64>), AcmeStoreError> {
         let Some(stored) = self.store.load(name).await? else {
-            return Ok((None, 0));
+            return Ok((None, None));
         };
         // An error of JSON cites what it read: that may be a key.
         let value = serde_json::from_slice(&stored.bytes)
             .map_err(|_| AcmeStoreError::new(format!("{name} in it cannot be understood")))?;
-        Ok((Some(value), stored.version))
+        Ok((Some(value), Some(stored.version)))
     }
 
     /// Sets a value from this version on.
@@ -106,7 +109,7 @@ impl Acme {
         &self,
         name: &str,
         value: &T,
-        expected: u64,
+        expected: Option<u64>,
     ) -> Result<bool, AcmeStoreError> {
         let bytes = serde_json::to_vec(value).map_err(AcmeStoreError::new)?;
         self.store.store(name, bytes, expected).await

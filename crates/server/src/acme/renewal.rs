@@ -13,8 +13,12 @@ use crate::error::chain;
 
 /// How long at most until the store is looked at again for what other replicas have ordered.
 const LOOK: Duration = Duration::from_secs(30);
-/// The same where a certificate is missing.
+/// The same where a certificate is missing, or due and not ordered: another replica does that, or
+/// the store does not work.
 const LOOK_SOON: Duration = Duration::from_secs(2);
+
+/// For giving the lease back at the end.
+const GIVE_BACK: Duration = Duration::from_secs(5);
 
 /// How long nobody orders after the first failure, and by how much longer after each that follows:
 /// Let's Encrypt allows five failures an hour for a name.
@@ -28,10 +32,12 @@ const REASON_MAX: usize = 1_000;
 /// A host, and what is in force for it.
 struct Watched {
     host: AcmeHost,
-    version: u64,
+    version: Option<u64>,
     certified: Option<Certified>,
     failures: u32,
     not_before: SystemTime,
+    /// Whether the store could not be read the last time.
+    is_unread: bool,
 }
 
 impl Acme {
@@ -51,12 +57,11 @@ impl Acme {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        // So that the next start, or another replica, need not wait for its end.
-        if let Err(error) = self.give_lease_back().await {
-            tracing::warn!(
-                problem = chain(&error),
-                "the lease of ACME could not be given back"
-            );
+        // So that the next start, or another replica, need not wait for its end. A store that hangs
+        // must not keep the registry from ending.
+        let given_back = tokio::time::timeout(GIVE_BACK, self.end_lease());
+        if given_back.await.is_err() {
+            tracing::warn!("the lease of ACME could not be given back in time");
         }
     }
 
@@ -74,35 +79,58 @@ impl Acme {
     /// Looks at all hosts once, orders what is due, and tells how long nothing will be.
     async fn round(&self, watched: &mut [Watched], late: f64) -> Duration {
         for host in watched.iter_mut() {
-            if let Err(error) = self.take_up(host).await {
-                self.complain(&host.host, chain(&error));
-            }
+            self.look_at(host).await;
         }
         let now = SystemTime::now();
-        if watched.iter().any(|host| host.due(late) <= now) {
+        let is_due = |host: &&Watched| host.due(late) <= now;
+        let due: Vec<AcmeHost> = watched
+            .iter()
+            .filter(is_due)
+            .map(|host| host.host.clone())
+            .collect();
+        if !due.is_empty() {
             match self.take_lease(now).await {
                 Ok(true) => self.order_all(watched, late).await,
                 Ok(false) => tracing::debug!("another replica orders certificates"),
-                Err(error) => {
-                    tracing::warn!(problem = chain(&error), "the lease of ACME cannot be taken");
-                }
+                Err(error) => due
+                    .iter()
+                    .for_each(|host| self.complain(host, &chain(&error))),
             }
         }
         let now = SystemTime::now();
         let until = |host: &Watched| host.due(late).duration_since(now).unwrap_or_default();
         let next = watched.iter().map(until).min().unwrap_or(LOOK);
         let is_missing = watched.iter().any(|host| host.certified.is_none());
-        let most = if is_missing { LOOK_SOON } else { LOOK };
-        // What is due and was not ordered is another replica's, which takes a while.
-        next.clamp(Duration::from_millis(500), most)
+        match next {
+            Duration::ZERO => LOOK_SOON,
+            next if is_missing => next.min(LOOK_SOON),
+            next => next.min(LOOK),
+        }
+    }
+
+    /// Takes what the store has of a host, and tells where that does not work.
+    async fn look_at(&self, watched: &mut Watched) -> bool {
+        match self.take_up(watched).await {
+            Ok(()) => {
+                if std::mem::take(&mut watched.is_unread) && watched.failures == 0 {
+                    self.set_problem(&watched.host, None);
+                }
+                true
+            }
+            Err(error) => {
+                watched.is_unread = true;
+                self.complain(&watched.host, &chain(&error));
+                false
+            }
+        }
     }
 
     async fn order_all(&self, watched: &mut [Watched], late: f64) {
         for host in watched.iter_mut() {
             // Another replica may have just been done with it.
-            let looked = self.take_up(host).await;
+            let is_read = self.look_at(host).await;
             let now = SystemTime::now();
-            if looked.is_err() || host.due(late) > now {
+            if !is_read || host.due(late) > now {
                 continue;
             }
             match self.take_lease(now).await {
@@ -110,6 +138,10 @@ impl Acme {
                 _ => return,
             }
         }
+        self.end_lease().await;
+    }
+
+    async fn end_lease(&self) {
         if let Err(error) = self.give_lease_back().await {
             tracing::warn!(
                 problem = chain(&error),
@@ -129,6 +161,9 @@ impl Acme {
         let record = record.unwrap_or_default();
         watched.failures = record.failures;
         watched.not_before = time(record.not_before);
+        // Another replica has logged it.
+        let reason = record.reason.as_ref().filter(|_| record.failures > 0);
+        self.set_problem(&watched.host, reason.map(|it| problem(&watched.host, it)));
         let Some(issued) = record.issued else {
             return Ok(());
         };
@@ -136,12 +171,9 @@ impl Acme {
             Ok(certified) => {
                 self.certificates.put(&watched.host, &certified);
                 watched.certified = Some(certified);
-                if record.failures == 0 {
-                    self.set_problem(&watched.host, None);
-                }
             }
             // It is ordered anew; what was in force before stays.
-            Err(error) => self.complain(&watched.host, chain(&error)),
+            Err(error) => self.complain(&watched.host, &chain(&error)),
         }
         Ok(())
     }
@@ -181,13 +213,15 @@ impl Acme {
                 let plain = |c: char| if c.is_control() { ' ' } else { c };
                 let reason: String = reason.chars().map(plain).take(REASON_MAX).collect();
                 let wait = pause.as_secs();
-                self.complain(&host, format!("{reason}; it is tried again in {wait} s"));
+                let reason = format!("{reason}; it was to be tried again after {wait} s");
+                self.complain(&host, &reason);
+                record.reason = Some(reason);
                 record.failures = watched.failures;
                 record.not_before = seconds(watched.not_before);
             }
         }
         if let Err(error) = self.keep(watched, record).await {
-            self.complain(&host, chain(&error));
+            self.complain(&host, &chain(&error));
         }
     }
 
@@ -199,6 +233,7 @@ impl Acme {
             *record = HostRecord {
                 issued: issued.clone(),
                 failures: new.failures,
+                reason: new.reason.clone(),
                 not_before: new.not_before,
             };
             new.issued = issued;
@@ -207,21 +242,26 @@ impl Acme {
     }
 
     /// Reports what keeps a host from its certificate, and logs it where it is new.
-    fn complain(&self, host: &AcmeHost, reason: String) {
-        let problem = format!("no certificate for {host}: {reason}");
-        tracing::error!(%host, reason, "a certificate could not be had; the one of before stays");
-        self.set_problem(host, Some(problem));
+    fn complain(&self, host: &AcmeHost, reason: &str) {
+        if self.set_problem(host, Some(problem(host, reason))) {
+            tracing::error!(%host, reason, "a certificate could not be had; the one of before stays");
+        }
     }
+}
+
+fn problem(host: &AcmeHost, reason: &str) -> String {
+    format!("no certificate for {host}: {reason}")
 }
 
 impl Watched {
     fn new(host: &AcmeHost) -> Self {
         Self {
             host: host.clone(),
-            version: 0,
+            version: None,
             certified: None,
             failures: 0,
             not_before: SystemTime::UNIX_EPOCH,
+            is_unread: false,
         }
     }
 

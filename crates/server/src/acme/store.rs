@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 pub struct Stored {
     /// The value. Some are secrets.
     pub bytes: Vec<u8>,
-    /// Above zero, and another one after every change.
+    /// Another one after every change.
     pub version: u64,
 }
 
@@ -25,17 +25,17 @@ impl AcmeStoreError {
 
 /// Where the account, certificates with their keys, the answers to challenges and the lease of who
 /// orders are kept. A name has lower-case letters, digits, `-` and `.` only, and 300 of them at
-/// most; a value has 1 MiB at most.
+/// most; a value has 64 KiB at most.
 pub trait AcmeStore: Send + Sync + 'static {
     /// The value of a name, as the last change of any replica left it.
     fn load<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Stored>, AcmeStoreError>>;
 
-    /// Sets a value where the version is still the one expected, 0 where there must be none; tells
-    /// whether it did. What was set is there after a loss of power.
+    /// Sets a value where the version is still the one expected, `None` where there must be none;
+    /// tells whether it did. What was set is there after a loss of power.
     fn store<'a>(
         &'a self,
         name: &'a str,
         bytes: Vec<u8>,
-        expected: u64,
+        expected: Option<u64>,
     ) -> BoxFuture<'a, Result<bool, AcmeStoreError>>;
 }

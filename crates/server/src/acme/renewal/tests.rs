@@ -59,7 +59,33 @@ async fn a_failure_is_told_and_holds_all_replicas_back() {
     b.round(&mut of_b, 0.0).await;
     assert_eq!(of_b[0].failures, 1);
     assert!(of_b[0].due(0.0) > SystemTime::now());
-    assert_eq!(b.problem(), None);
+    assert_eq!(b.problem(), Some(problem));
+}
+
+#[tokio::test]
+async fn a_store_that_works_again_is_no_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    let acme = replica(directory.path());
+    let mut watched = watched(&acme);
+    let record = HostRecord {
+        issued: Some(issued(90)),
+        ..HostRecord::default()
+    };
+    acme.keep(&mut watched[0], record).await.unwrap();
+    let file = directory.path().join("roadstead-host-a.test");
+    let good = std::fs::read(&file).unwrap();
+    assert!(acme.look_at(&mut watched[0]).await);
+    std::fs::write(&file, "1\n{").unwrap();
+    assert!(!acme.look_at(&mut watched[0]).await);
+    let problem = acme.problem().unwrap();
+    assert!(
+        problem.contains("host-a.test in it cannot be understood"),
+        "{problem}"
+    );
+    std::fs::write(&file, good).unwrap();
+    assert!(acme.look_at(&mut watched[0]).await);
+    assert_eq!(acme.problem(), None);
+    assert!(watched[0].certified.is_some());
 }
 
 #[tokio::test]
