@@ -199,15 +199,13 @@ impl Authoriser {
     /// be dropped at any time.
     pub async fn keep_current(&self) {
         let external = async {
-            match &self.external {
-                Some(external) => external.keep_current().await,
-                None => {}
+            if let Some(external) = &self.external {
+                external.keep_current().await;
             }
         };
         let oidc = async {
-            match &self.authenticators {
-                Some(authenticators) => authenticators.oidc.keep_current().await,
-                None => {}
+            if let Some(authenticators) = &self.authenticators {
+                authenticators.oidc.keep_current().await;
             }
         };
         tokio::join!(external, oidc);

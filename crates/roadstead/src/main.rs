@@ -3,6 +3,7 @@
 //! Read `command/` for what can be asked, `config/mod.rs` for what can be set, and `wire.rs` for
 //! how the parts of the registry are put together.
 
+mod certificates;
 mod command;
 mod config;
 mod logging;

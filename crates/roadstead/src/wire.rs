@@ -15,11 +15,12 @@ use roadstead_auth::{
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
 use roadstead_server::{
-    Acme, AcmeDirectory, AcmeSettings, AppSettings, Audit, AuditSettings, Identity, Limit, Limits,
-    Perimeter, Proxies, RateSettings, Tls, TlsSettings, Which,
+    Acme, AcmeDirectory, AcmeSettings, AcmeStore, AppSettings, Audit, AuditSettings, Identity,
+    Limit, Limits, Perimeter, Proxies, RateSettings, Tls, TlsSettings, Which,
 };
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
+use crate::certificates::Certificates;
 use crate::config::{
     self, Access, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls,
     Validation,
@@ -183,7 +184,10 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
 ///
 /// # Errors
 /// Files that cannot be read or do not belong together, and a store that cannot be used.
-pub(crate) async fn tls(settings: &Settings) -> anyhow::Result<Option<(Tls, Option<Arc<Acme>>)>> {
+pub(crate) async fn tls(
+    settings: &Settings,
+    metadata: Meta,
+) -> anyhow::Result<Option<(Tls, Option<Arc<Acme>>)>> {
     let Some(tls) = &settings.http.tls else {
         return Ok(None);
     };
@@ -192,7 +196,9 @@ pub(crate) async fn tls(settings: &Settings) -> anyhow::Result<Option<(Tls, Opti
             certificate: certificate.clone(),
             key: key.clone(),
         },
-        config::Identity::LetsEncrypt(letsencrypt) => Identity::Acme(acme(letsencrypt).await?),
+        config::Identity::LetsEncrypt(letsencrypt) => {
+            Identity::Acme(acme(letsencrypt, metadata).await?)
+        }
     };
     let acme = match &identity {
         Identity::Files { .. } => None,
@@ -209,15 +215,18 @@ pub(crate) async fn tls(settings: &Settings) -> anyhow::Result<Option<(Tls, Opti
 }
 
 /// Certificates from an ACME server, those of before at once.
-async fn acme(letsencrypt: &LetsEncrypt) -> anyhow::Result<Arc<Acme>> {
-    let path = &letsencrypt.store;
-    let unusable = || {
-        format!(
+async fn acme(letsencrypt: &LetsEncrypt, metadata: Meta) -> anyhow::Result<Arc<Acme>> {
+    let unusable = || match &letsencrypt.store {
+        Some(path) => format!(
             "cannot use the directory for certificates {}",
             path.display()
-        )
+        ),
+        None => "cannot keep certificates in the metadata store".to_owned(),
     };
-    let store = AcmeDirectory::open(path).with_context(unusable)?;
+    let store: Arc<dyn AcmeStore> = match &letsencrypt.store {
+        Some(path) => Arc::new(AcmeDirectory::open(path).with_context(unusable)?),
+        None => Arc::new(Certificates(metadata)),
+    };
     let settings = AcmeSettings {
         directory: letsencrypt.directory.clone(),
         authorities: letsencrypt.authorities.clone(),
@@ -225,7 +234,7 @@ async fn acme(letsencrypt: &LetsEncrypt) -> anyhow::Result<Arc<Acme>> {
         hosts: letsencrypt.hosts.clone(),
         over_http: letsencrypt.listen.is_some(),
     };
-    let acme = Acme::new(settings, Arc::new(store));
+    let acme = Acme::new(settings, store);
     acme.prepare().await.with_context(unusable)?;
     Ok(acme)
 }

@@ -82,12 +82,12 @@ impl Start {
             None => socket::bind(&settings.http.listen)?,
         };
         let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
-        let tls = wire::tls(settings).await?;
         let challenges = settings.http.tls.as_ref().and_then(config::Tls::challenges);
         let challenges = challenges.map(socket::bind).transpose()?;
         let (perimeter, audit) = wire::perimeter(settings)?;
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
+        let tls = wire::tls(settings, metadata.clone()).await?;
         let authoriser = Arc::new(wire::authoriser(settings, metadata.clone()).await?);
         let reloader = self.reloader.with(AtPerimeter(Arc::clone(&perimeter)));
         let reloader = reloader.with(Access(Arc::clone(&authoriser)));
