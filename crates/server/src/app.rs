@@ -217,6 +217,10 @@ impl App {
             direct,
             certificate,
         } = asked;
+        if let Some(certificate) = &certificate {
+            let subject = certificate.subject.as_str();
+            tracing::debug!(subject, %request_id, "a request with a client certificate");
+        }
         let presented = Presented {
             authorization: sole_authorization(&parts.headers)?,
             certificate: certificate.as_deref(),
@@ -231,12 +235,12 @@ impl App {
             needs,
         )
         .await?;
+        caller.enter(route.as_ref(), &parts)?;
         *principal = Some(caller.name().clone());
         if let Some(trail) = trail {
             trail.identified(caller.name());
         }
         let permit = self.perimeter.admit(&client, caller.name())?;
-        caller.enter(route.as_ref(), &parts)?;
         let route = route.as_ref().map_err(Clone::clone)?;
         let call = Call {
             query: Query::parse(parts.uri.query())?,

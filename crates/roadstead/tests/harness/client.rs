@@ -2,11 +2,12 @@
 //! kept as it came.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 /// How long one read or write may wait for the server.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,6 +42,7 @@ pub(crate) struct Request {
     target: String,
     headers: Vec<(String, String)>,
     body: Option<Body>,
+    source: Option<Ipv4Addr>,
 }
 
 enum Body {
@@ -59,7 +61,14 @@ impl Request {
             target,
             headers: Vec::new(),
             body: None,
+            source: None,
         }
+    }
+
+    /// Sends it from another address of this machine: any that begins with 127.
+    pub(crate) fn from(mut self, source: Ipv4Addr) -> Self {
+        self.source = Some(source);
+        self
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
@@ -111,7 +120,15 @@ impl Request {
 
     /// The exchange alone, where the connection may break.
     pub(crate) fn exchange(self) -> std::io::Result<Answer> {
-        let mut stream = TcpStream::connect(self.address)?;
+        let mut stream = match self.source {
+            None => TcpStream::connect(self.address)?,
+            Some(source) => {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+                socket.bind(&SocketAddr::from((source, 0)).into())?;
+                socket.connect(&self.address.into())?;
+                socket.into()
+            }
+        };
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
