@@ -81,6 +81,7 @@ fn manifest(number: u32) -> NewManifest {
         blobs: Vec::new(),
         children: Vec::new(),
         tags: vec![tag(number)],
+        overwrite: true,
         origin: Origin::default(),
     }
 }

@@ -307,6 +307,7 @@ fn not_checked(error: NotChecked) -> Refusal {
         },
         NotChecked::Wait(retry_after) => Refusal::Busy { retry_after },
         NotChecked::Failed(error) => unavailable(error),
+        NotChecked::NoThread(error) => unavailable(error),
     }
 }
 
