@@ -106,7 +106,8 @@ pub(crate) const PACKAGED: &[Packaged] = &[
     },
 ];
 
-/// Pinned clients, the conformance suite, and the registry that figures are held against.
+/// Pinned clients, the conformance suite, an ACME server, and the registry that figures are held
+/// against.
 pub(crate) const GO_PROGRAMS: &[GoProgram] = &[
     GoProgram {
         program: "crane",
@@ -132,6 +133,11 @@ pub(crate) const GO_PROGRAMS: &[GoProgram] = &[
         program: "conformance",
         package: "github.com/opencontainers/distribution-spec/conformance",
         version: "v0.0.0-20260831232431-97274622c111",
+    },
+    GoProgram {
+        program: "pebble",
+        package: "github.com/letsencrypt/pebble/v2/cmd/pebble",
+        version: "v2.10.3",
     },
     GoProgram {
         program: "registry",

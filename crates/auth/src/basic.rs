@@ -36,10 +36,13 @@ pub enum BasicError {
     /// User or password is empty, which nobody may log in with.
     #[error("user or password is empty")]
     Empty,
+    /// Both are empty: what some clients send for nobody.
+    #[error("user and password are empty")]
+    Nobody,
 }
 
-/// Bytes of the header's value at most; passwords have at most 72 and user names are names.
-const MAX_BYTES: usize = 4096;
+/// Bytes of the header's value at most: a token of 16 KiB may stand in for a password.
+const MAX_BYTES: usize = 24 << 10;
 
 impl Credentials {
     /// Reads the value of an `Authorization` header.
@@ -61,6 +64,9 @@ impl Credentials {
         let (user, password) = pair.split_at(colon.ok_or(BasicError::NoColon)?);
         let user = str::from_utf8(user).map_err(|_| BasicError::NotUtf8)?;
         let password = &password[1..];
+        if user.is_empty() && password.is_empty() {
+            return Err(BasicError::Nobody);
+        }
         if user.is_empty() || password.is_empty() {
             return Err(BasicError::Empty);
         }
@@ -100,7 +106,7 @@ mod tests {
             (&encoded(b"\xff:a"), Err(BasicError::NotUtf8)),
             (&encoded(b"a:"), Err(BasicError::Empty)),
             (&encoded(b":a"), Err(BasicError::Empty)),
-            (&encoded(b":"), Err(BasicError::Empty)),
+            (&encoded(b":"), Err(BasicError::Nobody)),
             (&encoded(b"a"), Err(BasicError::NoColon)),
             (&encoded(b""), Err(BasicError::NoColon)),
             (b"Basic", Err(BasicError::NoColon)),

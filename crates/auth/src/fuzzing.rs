@@ -1,12 +1,15 @@
 //! The parsers of this crate for the fuzz targets, with what holds of them for every input. Only
 //! built for those.
 
+use std::time::{Duration, SystemTime};
+
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
 use crate::basic::Credentials;
 use crate::hash::Hash;
 use crate::htpasswd::{Listing, Users};
+use crate::jose::{Algorithm, Compact, KeySet, PublicKey, certificate_kids, parse_jwks};
 
 /// The value of an Authorization header: who is read from it is read the same from the one way to
 /// write it.
@@ -63,4 +66,38 @@ fn readable(hash: &Hash) {
     // Some seconds at most, on a machine that is slow.
     assert!(hash.work() <= 1_000_000_000);
     assert!(!format!("{hash:?}").contains(hash.text()));
+}
+
+/// A signed token of anybody: its bounds hold, it is taken apart in one way only, and what signs
+/// nothing verifies nothing.
+pub fn token(text: &str) {
+    let Ok(read) = Compact::parse(text, &Algorithm::ALL) else {
+        return;
+    };
+    assert!(text.len() <= 16 << 10);
+    assert_eq!(text.matches('.').count(), 2);
+    let parts: Vec<&str> = text.split('.').collect();
+    assert_eq!(read.signed, format!("{}.{}", parts[0], parts[1]).as_bytes());
+    for (part, bytes) in [(parts[1], &read.payload), (parts[2], &read.signature)] {
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(bytes), part);
+    }
+    assert!(KeySet::default().verify("k", &read).is_err());
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    if let Ok(token) = crate::token::claims::check(&read.payload, "issuer", "service", now) {
+        assert!(token.expires_at > now);
+    }
+    crate::oidc::claims::read(&read.payload, now);
+}
+
+/// A set of keys, a bundle of certificates, and one key: what is taken has a name that it is found
+/// by.
+pub fn keys(bytes: &[u8]) {
+    if let Ok(set) = parse_jwks(bytes) {
+        assert!(!set.keys.is_empty() && set.keys.len() + set.broken.len() <= 256);
+    }
+    crate::token::fuzz_bundle(bytes);
+    if let Ok(key) = PublicKey::from_spki(bytes) {
+        let [proper, variant, libtrust] = certificate_kids(&key, bytes);
+        assert_eq!((proper.len(), variant.len(), libtrust.len()), (43, 43, 59));
+    }
 }

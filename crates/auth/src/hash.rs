@@ -33,15 +33,20 @@ enum Kind {
 
 /// What is wrong with a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum HashError {
+pub enum HashError {
+    /// Of another kind.
     #[error("its hash is neither bcrypt nor argon2id (make one with htpasswd -B)")]
     Unknown,
+    /// Cut short, or with other characters.
     #[error("its bcrypt hash is malformed")]
     Bcrypt,
+    /// Too costly.
     #[error("its bcrypt cost of {0} is above {MAX_COST}: each login would keep a core busy")]
     BcryptCost(u32),
+    /// Cut short, or with other characters.
     #[error("its argon2id hash is malformed")]
     Argon2,
+    /// Too costly.
     #[error(
         "its argon2id cost is too high (m above {MAX_MEMORY}, m times t above {MAX_WORK}, or p \
          above {MAX_LANES}): each login would take the machine's memory or keep a core busy"

@@ -145,6 +145,8 @@ pub struct NewManifest {
     pub children: Vec<Edge>,
     /// Tags that shall point to it: all or none.
     pub tags: Vec<Tag>,
+    /// Whether a tag that points to another manifest may be moved.
+    pub overwrite: bool,
     /// Who and where from.
     pub origin: Origin,
 }

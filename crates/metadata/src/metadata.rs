@@ -67,6 +67,8 @@ pub enum PutManifest {
     /// Blobs or children that have another length than the manifest says, with the true one.
     /// Nothing changed.
     SizeMismatch(Vec<(Digest, u64)>),
+    /// Tags that point to another manifest and may not be moved. Nothing changed.
+    TagsTaken(Vec<Tag>),
 }
 
 /// The rows of the registry.

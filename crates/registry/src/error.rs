@@ -1,7 +1,7 @@
 //! What can go wrong in an operation of the registry. The HTTP answer is chosen in `server`.
 
 use roadstead_metadata::MetadataError;
-use roadstead_oci::{Action, Digest, ManifestError, Reference, RepositoryName};
+use roadstead_oci::{Action, Digest, ManifestError, Reference, RepositoryName, Tag};
 use roadstead_storage::StorageError;
 
 use crate::body::BodyFailure;
@@ -55,6 +55,9 @@ pub enum Error {
     /// The manifest names blobs or manifests that the repository does not have.
     #[error("{} reference(s) of the manifest are unknown to the repository", .0.len())]
     ReferencesUnknown(Vec<Digest>),
+    /// Tags that point to another manifest, which the principal may not move.
+    #[error("{} tag(s) point to another manifest", .0.len())]
+    TagsTaken(Vec<Tag>),
     /// The manifest says another size than its target has: (digest, size that is stored).
     #[error("{} descriptor(s) of the manifest state a wrong size", .0.len())]
     ReferenceSize(Vec<(Digest, u64)>),

@@ -91,6 +91,7 @@ impl Registry {
                 blobs: edges.blobs,
                 children: edges.children,
                 tags,
+                overwrite: grant.permits(Action::Overwrite),
                 origin: context,
             })
             .await
@@ -100,6 +101,7 @@ impl Registry {
             PutManifest::Stored { .. } => Ok(PushedManifest { digest, subject }),
             PutManifest::Missing(digests) => Err(Error::ReferencesUnknown(digests)),
             PutManifest::SizeMismatch(sizes) => Err(Error::ReferenceSize(sizes)),
+            PutManifest::TagsTaken(tags) => Err(Error::TagsTaken(tags)),
         }
     }
 

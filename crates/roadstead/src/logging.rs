@@ -11,6 +11,7 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, format};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::reload;
 
 use crate::config::{self, Formatter, Log};
 
@@ -18,8 +19,9 @@ use crate::config::{self, Formatter, Log};
 ///
 /// # Errors
 /// Logging has been started before.
-pub(crate) fn start(log: &Log) -> Result<(), tracing_subscriber::util::TryInitError> {
-    let registry = tracing_subscriber::registry().with(targets(log));
+pub(crate) fn start(log: &Log) -> Result<Levels, tracing_subscriber::util::TryInitError> {
+    let (filter, handle) = reload::Layer::new(targets(log));
+    let registry = tracing_subscriber::registry().with(filter);
     match log.formatter {
         Formatter::Text => {
             let event = Extended {
@@ -31,7 +33,7 @@ pub(crate) fn start(log: &Log) -> Result<(), tracing_subscriber::util::TryInitEr
                 .with_writer(std::io::stderr)
                 .with_ansi(false)
                 .event_format(event);
-            registry.with(layer).try_init()
+            registry.with(layer).try_init()?;
         }
         Formatter::Json => {
             let event = Extended {
@@ -43,7 +45,21 @@ pub(crate) fn start(log: &Log) -> Result<(), tracing_subscriber::util::TryInitEr
                 .with_writer(std::io::stderr)
                 .fmt_fields(JsonFields::new())
                 .event_format(event);
-            registry.with(layer).try_init()
+            registry.with(layer).try_init()?;
+        }
+    }
+    Ok(Levels(handle))
+}
+
+/// Changes what is logged.
+#[derive(Clone)]
+pub(crate) struct Levels(reload::Handle<Targets, tracing_subscriber::Registry>);
+
+impl Levels {
+    /// Logs at the level, and requests by the switch, of these settings from now on.
+    pub(crate) fn change(&self, log: &Log) {
+        if let Err(error) = self.0.reload(targets(log)) {
+            tracing::error!(%error, "the level of the log stays");
         }
     }
 }
@@ -65,6 +81,8 @@ fn targets(log: &Log) -> Targets {
         .with_default(level.min(Level::WARN))
         .with_target("roadstead", level)
         .with_target("access", access)
+        // Only sent where it is configured.
+        .with_target("audit", LevelFilter::INFO)
 }
 
 /// An event format that adds fixed text to the end of each line, before `close`.

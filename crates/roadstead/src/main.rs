@@ -3,10 +3,13 @@
 //! Read `command/` for what can be asked, `config/mod.rs` for what can be set, and `wire.rs` for
 //! how the parts of the registry are put together.
 
+mod certificates;
 mod command;
 mod config;
 mod logging;
+mod parts;
 mod process;
+mod reload;
 mod socket;
 mod startup_lines;
 mod wire;
@@ -55,6 +58,9 @@ enum Command {
         /// else the built-in configuration.
         config: Option<PathBuf>,
     },
+    /// Ask what the configuration says about access.
+    #[command(subcommand)]
+    Auth(Auth),
     /// Copy everything that a registry has to a directory, while it serves or not.
     ///
     /// What was acknowledged before the command began is in the backup. Run it as the user that
@@ -114,6 +120,16 @@ enum Command {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Auth {
+    /// Say whether somebody may do something, and which rule says so.
+    ///
+    /// Reads the configuration as the server would and asks its policy. Groups that a directory or
+    /// an identity provider knows of are given with --group. Exits with 0 if it is allowed, with 3
+    /// if it is denied, with 1 if there is no answer.
+    Explain(command::explain::Explain),
+}
+
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     if let Err(error) = roadstead_failpoint::arm() {
@@ -126,6 +142,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Serve { config } => command::serve::run(config),
         Command::Check { config } => command::check::run(config).map(|()| ExitCode::SUCCESS),
+        Command::Auth(Auth::Explain(explain)) => command::explain::run(explain),
         Command::Backup { config, directory } => command::backup::run(&config, &directory),
         Command::RestoreBackup {
             verify,

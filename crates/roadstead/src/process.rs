@@ -5,6 +5,7 @@ use std::io;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// More open files than this are not asked for: some systems pay for the limit itself.
 const MOST_FILES: u64 = 1 << 20;
@@ -73,18 +74,16 @@ impl Signals {
         })
     }
 
-    /// Waits for the signal to stop, and returns its name. A hang-up is not one.
+    /// Waits for the signal to stop, and returns its name. A hang-up is not one: `hangup` is told.
     ///
     /// # Cancel safety
     /// No signal is lost.
-    pub(crate) async fn stop(&mut self) -> &'static str {
+    pub(crate) async fn stop(&mut self, hangup: &Notify) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => return "SIGINT",
                 _ = self.terminate.recv() => return "SIGTERM",
-                _ = self.hangup.recv() => {
-                    tracing::info!("SIGHUP is ignored: a new configuration needs a restart");
-                }
+                _ = self.hangup.recv() => hangup.notify_one(),
             }
         }
     }

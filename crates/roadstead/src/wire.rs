@@ -8,13 +8,23 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use regex::RegexSet;
-use roadstead_auth::Authoriser;
+use roadstead_auth::{
+    Authoriser, External, IssuerSettings, Ldap, OidcIssuer, OidcIssuers, Policy, PolicySettings,
+    Preset, RuleError, Setup, TokenVerifier,
+};
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
-use roadstead_server::{AppSettings, Limits, Tls, TlsVersion};
+use roadstead_server::{
+    Acme, AcmeDirectory, AcmeSettings, AcmeStore, AppSettings, Audit, AuditSettings, Identity,
+    Limit, Limits, Perimeter, Proxies, RateSettings, Tls, TlsSettings, Which,
+};
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
-use crate::config::{self, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation};
+use crate::certificates::Certificates;
+use crate::config::{
+    self, Access, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls,
+    Validation,
+};
 use crate::process;
 
 /// Bytes and rows that belong together.
@@ -69,11 +79,90 @@ pub(crate) fn registry(settings: &Settings, stores: Stores) -> anyhow::Result<re
 /// Who may come in.
 ///
 /// # Errors
-/// A file of users that cannot be used.
-pub(crate) fn authoriser(auth: &Auth) -> anyhow::Result<Authoriser> {
-    Ok(match auth {
-        Auth::Open => Authoriser::open(),
-        Auth::Htpasswd { realm, path } => Authoriser::htpasswd(realm, path)?,
+/// Files, keys and rules that cannot be used.
+pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::Result<Authoriser> {
+    let access = settings.access.as_ref();
+    let htpasswd = match &settings.auth {
+        Auth::Open => None,
+        Auth::Htpasswd { realm, path } => Some((realm, path)),
+    };
+    let others = settings.token.is_some()
+        || settings.silly.is_some()
+        || settings.ldap.is_some()
+        || !settings.oidc.is_empty();
+    let is_open = htpasswd.is_none() && !others;
+    if is_open && access.is_none_or(Access::is_open) {
+        return Ok(Authoriser::open());
+    }
+    let issuer = access.and_then(|access| access.tokens.as_ref());
+    let realm = htpasswd.map(|(realm, _)| realm);
+    let realm = realm.or(access.map(|access| &access.realm));
+    let setup = Setup {
+        policy: policy(settings)?,
+        realm: realm.cloned().unwrap_or_default(),
+        htpasswd: htpasswd.map(|(_, path)| path.clone()),
+        external: external(settings)?,
+        silly: settings
+            .silly
+            .as_ref()
+            .map(|silly| (silly.realm.clone(), silly.service.clone())),
+        oidc: oidc(settings)?,
+        ldap: settings.ldap.clone().map(Ldap::new).transpose()?,
+        accounts: access.is_some(),
+        certificates: access.is_some(),
+        issuer: issuer.map(|tokens| IssuerSettings {
+            realm: tokens.realm.clone(),
+            service: tokens.service.clone(),
+            lifetime: tokens.lifetime,
+            refresh_lifetime: tokens.refresh_lifetime,
+        }),
+    };
+    Ok(Authoriser::new(setup, metadata).await?)
+}
+
+/// Tokens of an external issuer.
+fn external(settings: &Settings) -> anyhow::Result<Option<External>> {
+    let Some(token) = &settings.token else {
+        return Ok(None);
+    };
+    let verification = token.verification.clone();
+    Ok(Some(External {
+        realm: token.realm.clone(),
+        service: verification.service.clone(),
+        redirect_path: token.redirect_path.clone(),
+        verifier: TokenVerifier::new(verification, &settings.egress)?,
+    }))
+}
+
+/// Issuers of identities.
+fn oidc(settings: &Settings) -> anyhow::Result<OidcIssuers> {
+    let issuers = settings.oidc.iter().cloned();
+    let issuers = issuers.map(|issuer| {
+        let name = issuer.name.clone();
+        OidcIssuer::new(issuer, &settings.egress)
+            .with_context(|| format!("the OIDC issuer {name} cannot be used"))
+    });
+    Ok(OidcIssuers::new(issuers.collect::<Result<_, _>>()?))
+}
+
+/// The rules: without any, whoever comes in may do everything, as with `distribution`.
+///
+/// # Errors
+/// Rules that cannot be understood, which reading the configuration has found before.
+pub(crate) fn policy(settings: &Settings) -> Result<Policy, RuleError> {
+    let anybody_logs_in = !matches!(settings.auth, Auth::Open)
+        || settings.token.is_some()
+        || settings.silly.is_some()
+        || settings.ldap.is_some()
+        || !settings.oidc.is_empty();
+    let preset = match &settings.access {
+        Some(access) => return Policy::new(&access.policy),
+        None if anybody_logs_in => Preset::Private,
+        None => Preset::Open,
+    };
+    Policy::new(&PolicySettings {
+        preset: Some(preset),
+        ..PolicySettings::default()
     })
 }
 
@@ -83,6 +172,7 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     AppSettings {
         prefix: http.prefix.clone(),
         host: http.host.clone().filter(|_| !http.relative_urls),
+        relative_urls: http.relative_urls,
         headers: http.headers.clone(),
         catalog_page_max: settings.listing.catalog_max_entries,
         tags_page_max: settings.listing.tags_max_tags,
@@ -90,20 +180,63 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
     }
 }
 
-/// Certificate and key, if there are any.
+/// How TLS is spoken, if it is, and who orders the certificates for it, if anybody.
 ///
 /// # Errors
-/// Files that cannot be read or do not belong together.
-pub(crate) fn tls(settings: &Settings) -> anyhow::Result<Option<Tls>> {
+/// Files that cannot be read or do not belong together, and a store that cannot be used.
+pub(crate) async fn tls(
+    settings: &Settings,
+    metadata: Meta,
+) -> anyhow::Result<Option<(Tls, Option<Arc<Acme>>)>> {
     let Some(tls) = &settings.http.tls else {
         return Ok(None);
     };
-    let minimum = match tls.minimum {
-        config::TlsVersion::Tls12 => TlsVersion::Tls12,
-        config::TlsVersion::Tls13 => TlsVersion::Tls13,
+    let identity = match &tls.identity {
+        config::Identity::Files { certificate, key } => Identity::Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        },
+        config::Identity::LetsEncrypt(letsencrypt) => {
+            Identity::Acme(acme(letsencrypt, metadata).await?)
+        }
     };
-    let tls = Tls::load(&tls.certificate, &tls.key, minimum, settings.http.http2)?;
-    Ok(Some(tls))
+    let acme = match &identity {
+        Identity::Files { .. } => None,
+        Identity::Acme(acme) => Some(Arc::clone(acme)),
+    };
+    let tls = Tls::load(TlsSettings {
+        identity,
+        minimum: tls.minimum,
+        cipher_suites: tls.cipher_suites.clone(),
+        client_auth: tls.client_auth.clone(),
+        http2: settings.http.http2,
+    })?;
+    Ok(Some((tls, acme)))
+}
+
+/// Certificates from an ACME server, those of before at once.
+async fn acme(letsencrypt: &LetsEncrypt, metadata: Meta) -> anyhow::Result<Arc<Acme>> {
+    let unusable = || match &letsencrypt.store {
+        Some(path) => format!(
+            "cannot use the directory for certificates {}",
+            path.display()
+        ),
+        None => "cannot keep certificates in the metadata store".to_owned(),
+    };
+    let store: Arc<dyn AcmeStore> = match &letsencrypt.store {
+        Some(path) => Arc::new(AcmeDirectory::open(path).with_context(unusable)?),
+        None => Arc::new(Certificates(metadata)),
+    };
+    let settings = AcmeSettings {
+        directory: letsencrypt.directory.clone(),
+        authorities: letsencrypt.authorities.clone(),
+        email: letsencrypt.email.clone(),
+        hosts: letsencrypt.hosts.clone(),
+        over_http: letsencrypt.listen.is_some(),
+    };
+    let acme = Acme::new(settings, store);
+    acme.prepare().await.with_context(unusable)?;
+    Ok(acme)
 }
 
 /// Bounds of connections and requests; `open_files` is how many the system allows this process.
@@ -120,6 +253,55 @@ pub(crate) fn limits(limits: &config::Limits, open_files: u64) -> Limits {
         minimum_rate: limits.minimum_rate,
         max_headers: limits.max_headers,
         max_header_bytes: limits.max_header_bytes,
+    }
+}
+
+/// What stands before the HTTP interface, and the record of what passes.
+///
+/// # Errors
+/// An audit log that cannot be written.
+pub(crate) fn perimeter(
+    settings: &Settings,
+) -> anyhow::Result<(Arc<Perimeter>, Option<Arc<Audit>>)> {
+    let audit = &settings.audit;
+    let recorded = audit.log || audit.path.is_some();
+    let audit = AuditSettings {
+        which: match audit.which {
+            config::Which::All => Which::All,
+            config::Which::Changes => Which::Changes,
+            config::Which::Denials => Which::Denials,
+        },
+        path: audit.path.clone(),
+        log: audit.log,
+    };
+    let audit = recorded.then(|| Audit::start(&audit)).transpose()?;
+    let audit = audit.map(Arc::new);
+    let perimeter = Perimeter::new(audit.clone());
+    perimeter.trust(proxies(&settings.http.proxies));
+    perimeter.limit(&rates(&settings.http.rate_limits));
+    Ok((Arc::new(perimeter), audit))
+}
+
+/// Whose word on a client counts.
+pub(crate) fn proxies(proxies: &config::Proxies) -> Proxies {
+    Proxies {
+        trusted: proxies.trusted.clone(),
+        unix: proxies.unix,
+        protocol: proxies.protocol,
+    }
+}
+
+/// How often anybody may ask.
+pub(crate) fn rates(limits: &config::RateLimits) -> RateSettings {
+    let limit = |rate: config::Rate| Limit {
+        requests: rate.requests,
+        burst: rate.burst,
+        concurrent: rate.concurrent,
+    };
+    RateSettings {
+        anonymous: limit(limits.anonymous),
+        user: limit(limits.user),
+        address: limit(limits.address),
     }
 }
 

@@ -1,22 +1,25 @@
 //! The application: from a request to its answer in the same few steps for every endpoint.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
-use roadstead_auth::Authoriser;
-use roadstead_oci::{ActionSet, ErrorCode, PrincipalName};
+use roadstead_auth::{Authoriser, ClientCertificate, Presented};
+use roadstead_oci::{ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
-use serde_json::Value;
 
-use crate::authorise::{Caller, catalog_needs, needs};
+use crate::audit::Trail;
+use crate::authorise::{Caller, Needs, sole_authorization};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::handlers;
 use crate::headers::{API_VERSION, Urls, empty, method_list};
 use crate::health::Health;
+use crate::perimeter::Perimeter;
+use crate::perimeter::client::Client;
 use crate::query::Query;
 use crate::request_id::RequestId;
 use crate::request_log::{printable, text};
@@ -31,6 +34,8 @@ pub struct AppSettings {
     pub prefix: String,
     /// `http.host`: external base URL of absolute Locations.
     pub host: Option<String>,
+    /// `http.relativeurls`: Locations have no scheme and host, whatever a proxy says.
+    pub relative_urls: bool,
     /// `http.headers`, added to every answer of an endpoint.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// `catalog.maxentries`: repositories of a page at most.
@@ -46,6 +51,7 @@ impl Default for AppSettings {
         Self {
             prefix: "/".to_owned(),
             host: None,
+            relative_urls: false,
             headers: Vec::new(),
             catalog_page_max: 1_000,
             tags_page_max: 1_000,
@@ -65,9 +71,10 @@ pub struct App {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authoriser: Arc<Authoriser>,
     pub(crate) settings: AppSettings,
-    pub(crate) urls: Urls,
+    urls: Urls,
     pub(crate) manifest_room: Room,
     answer_room: Room,
+    pub(crate) perimeter: Arc<Perimeter>,
     health: Arc<Health>,
 }
 
@@ -81,7 +88,7 @@ pub(crate) struct Call {
     pub(crate) body: RequestBody,
     authority: Option<Authority>,
     request_id: RequestId,
-    address: Arc<str>,
+    pub(crate) client: Arc<Client>,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
 }
@@ -96,7 +103,7 @@ impl Call {
         Context {
             actor: self.caller.name().to_string(),
             request_id: self.request_id.to_string(),
-            address: self.address.to_string(),
+            address: self.client.text.to_string(),
             host,
             method: self.method.to_string(),
             user_agent: printable(&text(self.headers.get(USER_AGENT))),
@@ -109,8 +116,12 @@ pub(crate) struct Asked {
     pub(crate) parts: Parts,
     pub(crate) body: RequestBody,
     pub(crate) request_id: RequestId,
-    pub(crate) address: Arc<str>,
+    pub(crate) client: Arc<Client>,
+    /// For what is decided on the way, where that is recorded.
+    pub(crate) trail: Option<Arc<Trail>>,
     pub(crate) direct: Option<Arc<Direct>>,
+    /// The client's certificate, where it was verified and has not expired.
+    pub(crate) certificate: Option<Arc<ClientCertificate>>,
 }
 
 pub(crate) type Answer = Result<Response<ResponseBody>, Failure>;
@@ -133,7 +144,24 @@ impl App {
             urls,
             manifest_room: Room::of(manifests),
             answer_room: Room::of(ANSWER_ROOM_BYTES),
+            perimeter: Arc::default(),
             health,
+        }
+    }
+
+    /// Puts it behind this perimeter.
+    #[must_use]
+    pub fn behind(self, perimeter: Arc<Perimeter>) -> Self {
+        Self { perimeter, ..self }
+    }
+
+    /// Where the registry stands for this client: by configuration, or where that leaves it open by
+    /// the word of a trusted proxy.
+    pub(crate) fn urls_for(&self, client: &Client) -> Cow<'_, Urls> {
+        let open = !self.urls.are_configured() && !self.settings.relative_urls;
+        match &client.base {
+            Some(base) if open => Cow::Owned(self.urls.at(base)),
+            _ => Cow::Borrowed(&self.urls),
         }
     }
 
@@ -148,6 +176,9 @@ impl App {
             )
             .detail("health check failed: please see /debug/health")),
             Ok(Route::Root) => Ok(handlers::base::root()),
+            Ok(Route::Token) if self.authoriser.issues_tokens() => {
+                Box::pin(handlers::token::handle(self, asked, &mut principal)).await
+            }
             route => self.identified(route, asked, &mut principal).await,
         };
         let result = result.and_then(|answer| self.hold(answer));
@@ -181,16 +212,31 @@ impl App {
             parts,
             body,
             request_id,
-            address,
+            client,
+            trail,
             direct,
+            certificate,
         } = asked;
-        let needed = || {
-            route
-                .as_ref()
-                .map_or(Value::Null, |route| needed(route, &parts.method))
+        let presented = Presented {
+            authorization: sole_authorization(&parts.headers)?,
+            certificate: certificate.as_deref(),
+            client: client.ip,
         };
-        let caller = Caller::identify(&self.authoriser, &parts.headers, needed).await?;
+        let needs = || Needs::of(route.as_ref(), &parts);
+        let caller = Caller::identify(
+            &self.authoriser,
+            &parts.headers,
+            &presented,
+            trail.clone(),
+            needs,
+        )
+        .await?;
         *principal = Some(caller.name().clone());
+        if let Some(trail) = trail {
+            trail.identified(caller.name());
+        }
+        let permit = self.perimeter.admit(&client, caller.name())?;
+        caller.enter(route.as_ref(), &parts)?;
         let route = route.as_ref().map_err(Clone::clone)?;
         let call = Call {
             query: Query::parse(parts.uri.query())?,
@@ -201,10 +247,10 @@ impl App {
             caller,
             body,
             request_id,
-            address,
+            client,
             direct,
         };
-        self.dispatch(route, call).await
+        permit.hold(self.dispatch(route, call).await)
     }
 
     /// Large answers hold memory until they are taken, which must not fill up.
@@ -234,6 +280,8 @@ impl App {
         match route {
             Route::Root => Ok(handlers::base::root()),
             Route::Base => Ok(handlers::base::base()),
+            // Without a token server there is nothing here.
+            Route::Token => Err(RouteError::Unknown.into()),
             Route::Manifest(name, reference) => {
                 handlers::manifest::handle(self, name, reference, call).await
             }
@@ -296,26 +344,5 @@ impl Answered {
                 response: failure.into_response(),
             },
         }
-    }
-}
-
-/// What a method needs on a repository (compatibility with `distribution`'s challenge detail).
-pub(crate) fn actions(method: &Method) -> ActionSet {
-    match *method {
-        Method::POST | Method::PUT | Method::PATCH => ActionSet::PUSH,
-        Method::DELETE => ActionSet::DELETE,
-        _ => ActionSet::PULL,
-    }
-}
-
-fn needed(route: &Route, method: &Method) -> Value {
-    match route {
-        Route::Root | Route::Base => Value::Null,
-        Route::Catalog => catalog_needs(),
-        // Cancelling one's own upload is part of pushing.
-        Route::Upload(name, _) if *method == Method::DELETE => needs(name, ActionSet::PUSH),
-        route => route
-            .repository()
-            .map_or(Value::Null, |name| needs(name, actions(method))),
     }
 }

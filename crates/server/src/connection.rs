@@ -22,9 +22,10 @@ use crate::limits::Limits;
 use crate::outgoing::Outgoing;
 use crate::pace::Pace;
 use crate::paced::{Paced, Protocol};
+use crate::perimeter::client::{Arrived, PeerAddress};
 use crate::service::{self, Peer};
 use crate::stream::{Direct, Stream};
-use crate::tls::Tls;
+use crate::tls::{Holder, Secured, Tls};
 
 /// What all connections share.
 pub(crate) struct Serving {
@@ -37,14 +38,24 @@ pub(crate) struct Serving {
 /// Serves a connection to its end; after `stop` it takes no new requests.
 pub(crate) async fn serve(
     serving: Arc<Serving>,
-    stream: Stream,
-    address: Arc<str>,
+    mut stream: Stream,
+    peer: PeerAddress,
     stop: CancellationToken,
 ) {
     let limits = &serving.limits;
-    let direct = stream.direct();
-    let stream = Outgoing::new(stream, limits.pace());
+    // One budget for whatever comes before HTTP.
+    let in_time = tokio::time::Instant::now() + limits.tls_handshake_timeout;
+    let arrival = async {
+        let arrival = Arrived::from(peer, serving.app.perimeter.proxies(), &mut stream);
+        let arrival = tokio::time::timeout_at(in_time, arrival);
+        arrival.await.map_err(|_| io::ErrorKind::TimedOut)?
+    };
+    let Some(arrived) = before_requests(arrival, &stop).await else {
+        return;
+    };
     let Some(tls) = &serving.tls else {
+        let direct = stream.direct();
+        let stream = Outgoing::new(stream, limits.pace());
         let mut paced = Paced::new(stream, limits);
         let protocol = if serving.h2c {
             before_requests(paced.sniff(), &stop).await
@@ -54,31 +65,39 @@ pub(crate) async fn serve(
         if let Some(protocol) = protocol {
             // Frames of HTTP/2 are cut by the library, and under TLS nothing can be sent unread.
             let direct = (protocol == Protocol::Http1).then_some(direct);
-            run(&serving, paced, protocol, address, direct, stop).await;
+            let origin = Origin {
+                arrived,
+                direct,
+                holder: Holder::default(),
+            };
+            run(&serving, paced, protocol, origin, stop).await;
         }
         return;
     };
     let handshake = async {
-        let handshake = tls.acceptor.accept(stream);
-        let handshake = tokio::time::timeout(limits.tls_handshake_timeout, handshake);
+        let handshake = tls.accept(stream, limits.pace());
+        let handshake = tokio::time::timeout_at(in_time, handshake);
         handshake.await.map_err(|_| io::ErrorKind::TimedOut)?
     };
-    if let Some(stream) = before_requests(handshake, &stop).await {
-        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    // Its many states are held for no longer than it takes.
+    let secured = before_requests(Box::pin(handshake), &stop).await.flatten();
+    if let Some(Secured {
+        stream,
+        is_http2,
+        holder,
+    }) = secured
+    {
         let protocol = if is_http2 {
             Protocol::Http2
         } else {
             Protocol::Http1
         };
-        run(
-            &serving,
-            Paced::new(stream, limits),
-            protocol,
-            address,
-            None,
-            stop,
-        )
-        .await;
+        let origin = Origin {
+            arrived: arrived.secured(),
+            direct: None,
+            holder,
+        };
+        run(&serving, Paced::new(stream, limits), protocol, origin, stop).await;
     }
 }
 
@@ -95,12 +114,18 @@ async fn before_requests<T>(
     }
 }
 
+/// Where a connection comes from, and what its bytes may go past.
+struct Origin {
+    arrived: Arrived,
+    direct: Option<Arc<Direct>>,
+    holder: Holder,
+}
+
 async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     serving: &Serving,
     mut paced: Paced<S>,
     protocol: Protocol,
-    address: Arc<str>,
-    direct: Option<Arc<Direct>>,
+    origin: Origin,
     stop: CancellationToken,
 ) {
     paced.speak(protocol);
@@ -108,8 +133,9 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let activity = paced.activity();
     let peer = Arc::new(Peer {
         app: Arc::clone(&serving.app),
-        address,
-        direct,
+        arrived: origin.arrived,
+        direct: origin.direct,
+        holder: origin.holder,
         activity: Arc::clone(&activity),
         pace: limits.pace(),
     });

@@ -6,8 +6,7 @@ use http::header::{
     ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
-use roadstead_auth::Refusal;
-use roadstead_oci::{ErrorCode, Reference};
+use roadstead_oci::{ErrorCode, Reference, Tag};
 use roadstead_registry::{BodyFailure, Error, MetadataError, StorageError, UploadId};
 use serde_json::{Value, json};
 
@@ -198,6 +197,12 @@ impl From<Error> for Failure {
                     .message("a descriptor states another size than its content has")
                     .detail(sizes)
             }
+            Error::TagsTaken(tags) => {
+                let tags: Vec<&str> = tags.iter().map(Tag::as_str).collect();
+                Self::new(StatusCode::FORBIDDEN, Code::Denied)
+                    .message("the tag points to another manifest, and you may not move it")
+                    .detail(json!({ "tags": tags }))
+            }
             Error::LayerUrl { digest } => {
                 Self::new(StatusCode::BAD_REQUEST, Code::ManifestInvalid)
                     .message("a layer has a url that validation.manifests.urls does not allow")
@@ -269,12 +274,6 @@ impl From<RouteError> for Failure {
                 .detail(message),
             RouteError::Upload => Error::UploadUnknown.into(),
         }
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        crate::authorise::refuse(refusal)
     }
 }
 

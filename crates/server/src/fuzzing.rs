@@ -1,6 +1,7 @@
 //! The parsers of this crate for the fuzz targets, with what holds of them for every input. Only
 //! built for those.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
@@ -10,6 +11,8 @@ use crate::conditional::{Validators, Verdict};
 use crate::handlers::manifest::docker_accept;
 use crate::head::Heads;
 use crate::headers::Urls;
+use crate::perimeter::forwarded::{self, Hop};
+use crate::perimeter::proxy_protocol;
 use crate::query::Query;
 use crate::routes::{Route, RouteError};
 use crate::strict;
@@ -28,7 +31,7 @@ pub fn route(path: &str, prefix: &str) {
     assert!(!route.methods().is_empty() && !route.label().is_empty());
     let urls = Urls::new(None, prefix);
     let canonical = match &route {
-        Route::Root | Route::Base | Route::Catalog => return,
+        Route::Root | Route::Base | Route::Token | Route::Catalog => return,
         Route::Tags(name) => format!("{prefix}v2/{name}/tags/list"),
         Route::Manifest(name, Reference::Digest(digest)) => urls.manifest(name, digest),
         Route::Manifest(name, tag) => format!("{prefix}v2/{name}/manifests/{tag}"),
@@ -91,18 +94,7 @@ pub fn heads(bytes: &[u8], cut: usize) {
 
 /// Header fields, one a line, `name: value`: framing, host, conditions, Accept.
 pub fn fields(lines: &[u8]) {
-    let mut headers = HeaderMap::new();
-    for line in lines.split(|byte| *byte == b'\n').take(64) {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            continue;
-        };
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-        else {
-            continue;
-        };
-        headers.append(name, value);
-    }
+    let headers = headers_of(lines);
     let lengths = headers.get_all(http::header::CONTENT_LENGTH).iter().count();
     let encodings = headers
         .get_all(http::header::TRANSFER_ENCODING)
@@ -126,5 +118,55 @@ pub fn fields(lines: &[u8]) {
     let accept = docker_accept(headers);
     if accept.image || accept.list {
         assert!(headers.contains_key(http::header::ACCEPT));
+    }
+}
+
+/// Header fields, one a line.
+fn headers_of(lines: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in lines.split(|byte| *byte == b'\n').take(64) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
+            continue;
+        };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        else {
+            continue;
+        };
+        headers.append(name, value);
+    }
+    headers
+}
+
+/// What a trusted proxy says: an address that is no IPv4 address in disguise, a host that can stand
+/// in a URL, and whatever a client has sent before, no other client.
+pub fn forwarded(lines: &[u8]) {
+    let trusted = |address: IpAddr| matches!(address, IpAddr::V4(it) if it.octets()[0] == 10);
+    let mut headers = headers_of(lines);
+    let said = forwarded::read(&headers, trusted);
+    if let Hop::Address(address) = said.client {
+        assert_eq!(address, address.to_canonical());
+    }
+    if let Some(host) = said.host {
+        let uri: http::Uri = format!("https://{host}/").parse().expect("a URL");
+        assert_eq!(
+            uri.authority().map(http::uri::Authority::as_str),
+            Some(&*host)
+        );
+    }
+    headers.append(
+        "x-forwarded-for",
+        HeaderValue::from_static("192.0.2.1, 10.0.0.1"),
+    );
+    let said = forwarded::read(&headers, trusted);
+    let client = Hop::Address([192, 0, 2, 1].into());
+    assert!([client, Hop::Unknown].contains(&said.client), "{said:?}");
+}
+
+/// A PROXY header of either version.
+pub fn proxy_protocol(bytes: &[u8]) {
+    let _ = proxy_protocol::version_1(bytes);
+    if let [command, family, rest @ ..] = bytes {
+        let _ = proxy_protocol::version_2(*command, *family, rest);
     }
 }

@@ -7,6 +7,7 @@ use roadstead_oci::{Digest, RepositoryName};
 use roadstead_registry::UploadId;
 
 use crate::body::ResponseBody;
+use crate::routes::TOKEN_PATH;
 
 pub(crate) const API_VERSION: HeaderName =
     HeaderName::from_static("docker-distribution-api-version");
@@ -23,12 +24,19 @@ const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Where the registry stands for its clients: by configuration alone. Host and forwarded headers
-/// are never echoed.
+/// The URL of the token endpoint of a registry that clients reach at `host` (`http.host`).
+#[must_use]
+pub fn token_url(host: &str, prefix: &str) -> String {
+    Urls::new(Some(host), prefix).token()
+}
+
+/// Where the registry stands for its clients: by configuration, and where that leaves it open by
+/// what a trusted proxy says. Host, and forwarded headers of anybody else, are never echoed.
 #[derive(Debug, Clone)]
 pub(crate) struct Urls {
     /// What comes before `/v2/`, without a slash at the end.
     base: String,
+    configured: bool,
 }
 
 impl Urls {
@@ -47,7 +55,28 @@ impl Urls {
                 }
             }
         };
-        Self { base }
+        Self {
+            base,
+            configured: host.is_some(),
+        }
+    }
+
+    /// Whether they have scheme and host, or must do without.
+    pub(crate) fn are_configured(&self) -> bool {
+        self.configured
+    }
+
+    /// The same below this scheme and host.
+    pub(crate) fn at(&self, origin: &str) -> Self {
+        Self {
+            base: format!("{origin}{}", self.base),
+            configured: true,
+        }
+    }
+
+    /// The token endpoint.
+    pub(crate) fn token(&self) -> String {
+        format!("{}/{TOKEN_PATH}", self.base)
     }
 
     pub(crate) fn blob(&self, repository: &RepositoryName, digest: &Digest) -> String {

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Health {
     failing: AtomicBool,
     problem: Mutex<Option<Problem>>,
+    /// What else there is to tell, by name.
+    tellers: Mutex<Vec<Teller>>,
     /// Whose disk is told of beside the checks.
     registry: Option<Arc<Registry>>,
 }
@@ -23,6 +25,9 @@ struct Problem {
     check: &'static str,
     said: &'static str,
 }
+
+/// Tells what is wrong at present, by name.
+type Teller = Box<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
 
 /// How long a look at the stores may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +46,13 @@ impl Health {
             registry: Some(registry),
             ..Self::default()
         }
+    }
+
+    /// Has the report tell what `teller` says is wrong at present, by name. Those are warnings:
+    /// requests are answered.
+    pub fn tell(&self, teller: impl Fn() -> Vec<(String, String)> + Send + Sync + 'static) {
+        let mut tellers = self.tellers.lock().unwrap_or_else(PoisonError::into_inner);
+        tellers.push(Box::new(teller));
     }
 
     /// Looks at the stores every `interval` until `stop`; after `threshold` failures in a row the
@@ -125,6 +137,11 @@ impl Health {
         let disk = self.registry.as_ref().map(|registry| registry.disk());
         let said = disk.and_then(said_of);
         let mut entries = Map::new();
+        let tellers = self.tellers.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, problem) in tellers.iter().flat_map(|teller| teller()) {
+            entries.insert(name, Value::from(problem));
+        }
+        drop(tellers);
         if let Some(problem) = problem {
             entries.insert(problem.check.to_owned(), Value::from(problem.said));
         }
@@ -169,5 +186,15 @@ mod tests {
             assert!(!report.contains("secret"), "{report}");
         }
         assert_eq!(look(None), (false, "{}".to_owned()));
+    }
+
+    #[test]
+    fn what_others_tell_is_a_warning() {
+        let health = Health::new();
+        health.tell(Vec::new);
+        health.tell(|| vec![("htpasswd".to_owned(), "it is broken".to_owned())]);
+        let (well, report) = health.report();
+        assert!(well && !health.failing());
+        assert_eq!(report.to_string(), "{\"htpasswd\":\"it is broken\"}");
     }
 }

@@ -6,8 +6,10 @@
 //!
 //! Read first: `app.rs` (the way of a request) and `routes.rs` (what a path names).
 
+mod acme;
 mod activity;
 mod app;
+mod audit;
 mod authorise;
 mod body;
 mod conditional;
@@ -27,7 +29,9 @@ mod multipart;
 mod outgoing;
 mod pace;
 mod paced;
+mod perimeter;
 mod query;
+mod record;
 mod request_id;
 mod request_log;
 mod room;
@@ -38,8 +42,17 @@ mod strict;
 mod tls;
 mod workers;
 
+pub use acme::{
+    Acme, AcmeDirectory, AcmeHost, AcmeSettings, AcmeStore, AcmeStoreError, NotAHost, Stored,
+};
 pub use app::{App, AppSettings};
+pub use audit::{Audit, AuditError, AuditSettings, Decision, Event, Which};
+pub use headers::token_url;
 pub use health::Health;
 pub use limits::Limits;
 pub use listener::{ServeError, Server, Socket};
-pub use tls::{Tls, TlsError, TlsVersion};
+pub use perimeter::{Limit, Perimeter, Proxies, RateSettings};
+pub use tls::{
+    CipherSuite, ClientAuth, ClientAuthMode, Identity, Tls, TlsError, TlsSettings, TlsVersion,
+    UnknownCipherSuite,
+};

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::connection::{self, Serving};
 use crate::limits::Limits;
+use crate::perimeter::client::PeerAddress;
 use crate::stream::Stream;
 use crate::tls::Tls;
 use crate::workers::Workers;
@@ -121,7 +122,7 @@ impl Server {
                     }
                 };
                 tokio::select! {
-                    () = connection::serve(serving, stream, peer.name, stop) => {}
+                    () = connection::serve(serving, stream, peer, stop) => {}
                     () = abort.cancelled() => {}
                 }
             };
@@ -144,13 +145,6 @@ impl Server {
 /// So many connections may have as much of the system's memory as it gives them, which is the
 /// fastest; those that come beyond them have little each.
 const FEW: usize = 256;
-
-/// Who connected.
-pub(crate) struct PeerAddress {
-    /// For logs.
-    name: Arc<str>,
-    ip: Option<IpAddr>,
-}
 
 /// A listening socket in the runtime.
 pub(crate) enum Acceptor {

@@ -8,11 +8,12 @@ use std::time::Instant;
 use http::{HeaderValue, Method, StatusCode};
 use roadstead_oci::{ErrorCode, PrincipalName};
 
+use crate::perimeter::Permit;
 use crate::request_id::RequestId;
 use crate::routes::Route;
 
 /// The status in the line of a request whose client went away before it was answered.
-const NOT_ANSWERED: u16 = 499;
+pub(crate) const NOT_ANSWERED: u16 = 499;
 
 /// Characters of a client's text that a line keeps.
 const TEXT_CHARS: usize = 256;
@@ -32,6 +33,8 @@ pub(crate) struct Line {
     pub(crate) request_id: RequestId,
     pub(crate) address: Arc<str>,
     pub(crate) user_agent: Option<HeaderValue>,
+    /// Held until the answer has gone out.
+    pub(crate) permits: Vec<Arc<Permit>>,
     sent_bytes: u64,
     broken: Option<String>,
 }
@@ -54,6 +57,7 @@ impl Line {
             request_id,
             address,
             user_agent,
+            permits: Vec::new(),
             sent_bytes: 0,
             broken: None,
         }
@@ -92,7 +96,7 @@ impl Line {
 }
 
 /// What the path named within the repository.
-fn reference(route: &Route) -> String {
+pub(crate) fn reference(route: &Route) -> String {
     match route {
         Route::Manifest(_, reference) => reference.to_string(),
         Route::Blob(_, digest) | Route::Referrers(_, digest) => digest.to_string(),
@@ -122,7 +126,7 @@ impl Drop for Line {
 }
 
 /// A method by its name, if it is one that HTTP knows: others are as long as clients like.
-fn known(method: &Method) -> &str {
+pub(crate) fn known(method: &Method) -> &str {
     let all = [
         &Method::CONNECT,
         &Method::DELETE,

@@ -16,6 +16,8 @@ pub(crate) enum Route {
     Root,
     /// `/v2/` (end-1).
     Base,
+    /// `/auth/token`: the built-in token server.
+    Token,
     /// `/v2/_catalog`.
     Catalog,
     /// `/v2/<name>/tags/list` (end-8).
@@ -62,6 +64,9 @@ impl Route {
         if rest == "v2" {
             return Ok(Self::Base);
         }
+        if rest == TOKEN_PATH {
+            return Ok(Self::Token);
+        }
         let rest = rest.strip_prefix("v2/").ok_or(RouteError::Unknown)?;
         if rest.is_empty() {
             return Ok(Self::Base);
@@ -101,6 +106,7 @@ impl Route {
     pub(crate) fn methods(&self) -> &'static [Method] {
         match self {
             Self::Root | Self::Base => &ANY,
+            Self::Token => &[Method::GET, Method::POST],
             Self::Catalog | Self::Tags(_) | Self::Referrers(..) => &[Method::GET, Method::HEAD],
             Self::Manifest(..) => &[Method::DELETE, Method::GET, Method::HEAD, Method::PUT],
             Self::Blob(..) => &[Method::DELETE, Method::GET, Method::HEAD],
@@ -120,6 +126,7 @@ impl Route {
         match self {
             Self::Root => "root",
             Self::Base => "base",
+            Self::Token => "token",
             Self::Catalog => "catalog",
             Self::Tags(_) => "tags",
             Self::Manifest(..) => "manifest",
@@ -133,7 +140,7 @@ impl Route {
     /// The repository that the path names, if any.
     pub(crate) fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Root | Self::Base | Self::Catalog => None,
+            Self::Root | Self::Base | Self::Token | Self::Catalog => None,
             Self::Tags(name)
             | Self::Manifest(name, _)
             | Self::Blob(name, _)
@@ -143,6 +150,9 @@ impl Route {
         }
     }
 }
+
+/// Where the token server is, below the prefix.
+pub(crate) const TOKEN_PATH: &str = "auth/token";
 
 static ANY: [Method; 6] = [
     Method::DELETE,

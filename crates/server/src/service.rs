@@ -16,19 +16,25 @@ use crate::app::{Answered, App, Asked};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
 use crate::pace::Pace;
+use crate::perimeter::Permit;
+use crate::perimeter::client::Arrived;
+use crate::record::Recorder;
 use crate::request_id::RequestId;
 use crate::request_log::Line;
 use crate::stream::Direct;
 use crate::strict::{self, Ambiguous};
+use crate::tls::Holder;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all requests of one connection share.
 pub(crate) struct Peer {
     pub(crate) app: Arc<App>,
-    pub(crate) address: Arc<str>,
+    pub(crate) arrived: Arrived,
     /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
+    /// Who TLS says it is.
+    pub(crate) holder: Holder,
     pub(crate) activity: Arc<Activity>,
     pub(crate) pace: Pace,
 }
@@ -38,10 +44,13 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let (counted, number) = peer.activity.request();
     let request_id = RequestId::random();
     let version = request.version();
+    let client = peer.arrived.client(request.headers());
+    let perimeter = &peer.app.perimeter;
+    let recorder = Recorder::new(&peer.app, &request, request_id, &client.text);
     let mut line = Box::new(Line::new(
         request.method().clone(),
         request_id,
-        Arc::clone(&peer.address),
+        Arc::clone(&client.text),
         request.headers().get(USER_AGENT).cloned(),
     ));
 
@@ -51,20 +60,28 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let ambiguous = two_lengths.or_else(|| strict::check(&request).err());
     let (parts, incoming) = request.into_parts();
     let body = RequestBody::new(incoming, peer.pace, Arc::clone(&peer.activity));
-    let answered = match ambiguous {
-        Some(ambiguous) => {
+    let admitted = perimeter.admit_address(&client);
+    let answered = match (ambiguous, admitted) {
+        (Some(ambiguous), _) => {
             peer.activity.leave_unread();
             drop(body);
             let failure = Failure::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported);
             Answered::refused(failure.message(ambiguous))
         }
-        None => {
+        (None, Err(failure)) => {
+            drop(body);
+            Answered::refused(failure)
+        }
+        (None, Ok(permit)) => {
+            line.permits.extend(permit.shared());
             let asked = Asked {
                 parts,
                 body,
                 request_id,
-                address: Arc::clone(&peer.address),
+                client,
+                trail: recorder.as_ref().map(Recorder::trail),
                 direct: peer.direct.clone(),
+                certificate: peer.holder.certificate(),
             };
             // In its place from the start: it is moved nowhere.
             caught(pin!(peer.app.answer(asked))).await
@@ -82,6 +99,11 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     line.status = Some(response.status());
     (line.route, line.principal) = (route, principal);
     (line.code, line.cause) = (code, cause);
+    line.permits
+        .extend(response.extensions_mut().remove::<Arc<Permit>>());
+    if let Some(recorder) = recorder {
+        recorder.answered(response.status()).await;
+    }
     response
         .headers_mut()
         .insert(REQUEST_ID, request_id.header());

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use roadstead_registry::Sendable;
-use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -122,6 +122,23 @@ impl Stream {
         })
     }
 
+    /// The first byte that comes, left where it is; none where the peer closes instead.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) async fn peek(&self) -> io::Result<Option<u8>> {
+        match &self.socket {
+            Socket::Tcp(socket) => {
+                let look = || look(socket);
+                socket.async_io(Interest::READABLE, look).await
+            }
+            Socket::Unix(socket) => {
+                let look = || look(socket);
+                socket.async_io(Interest::READABLE, look).await
+            }
+        }
+    }
+
     pub(crate) fn direct(&self) -> Arc<Direct> {
         Arc::clone(&self.direct)
     }
@@ -157,6 +174,12 @@ impl Stream {
             },
         }
     }
+}
+
+fn look(socket: &impl AsFd) -> io::Result<Option<u8>> {
+    let mut first = [0];
+    let (count, _) = recv(socket, &mut first, RecvFlags::PEEK)?;
+    Ok((count > 0).then_some(first[0]))
 }
 
 fn would_block(sent: &io::Result<usize>) -> bool {

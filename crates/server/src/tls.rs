@@ -1,14 +1,32 @@
-//! TLS: certificate, key, versions and protocols.
+//! TLS: what a server presents, what it takes, and how both change while it serves.
+//!
+//! A connection takes the configuration that is in force when its ClientHello has come
+//! (`handshake.rs`), so that files which are read again (`reload.rs`) are for new connections and
+//! those that are open go on.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod client_auth;
+mod config;
+mod error;
+mod files;
+mod handshake;
+mod reload;
+mod suites;
 
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
-use tokio_rustls::TlsAcceptor;
+
+pub use client_auth::{ClientAuth, ClientAuthMode};
+pub use error::TlsError;
+pub(crate) use handshake::{Holder, Secured};
+pub use suites::{CipherSuite, UnknownCipherSuite};
+
+use files::Stamps;
+
+use crate::acme::Acme;
 
 /// The oldest version that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,95 +37,92 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// What a server needs to speak TLS.
-#[derive(Clone)]
-pub struct Tls {
-    pub(crate) acceptor: TlsAcceptor,
+impl TlsVersion {
+    fn and_newer(self) -> &'static [&'static rustls::SupportedProtocolVersion] {
+        static ALL: [&rustls::SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+        match self {
+            Self::Tls12 => &ALL,
+            Self::Tls13 => &ALL[..1],
+        }
+    }
 }
 
-/// Why TLS cannot be spoken.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read, or holds no PEM.
-    #[error("cannot read the {what} in {path}")]
-    Read {
-        /// Certificate or key.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: pem::Error,
-    },
-    /// The file has no certificate.
-    #[error("there is no certificate in {path}")]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// They do not belong together, or cannot be used.
-    #[error("the certificate in {certificate} and the key in {key} cannot be used together")]
-    Unusable {
-        /// The certificate's file.
+/// What a server shows that it is who it says.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// A certificate and its key, in files that are read again when they change.
+    Files {
+        /// PEM file: the certificate, then its issuers.
         certificate: PathBuf,
-        /// The key's file.
+        /// PEM file with the private key.
         key: PathBuf,
-        /// Why not.
-        #[source]
-        source: rustls::Error,
     },
+    /// Certificates that an ACME server issues.
+    Acme(Arc<Acme>),
+}
+
+/// What TLS is told at start.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// What the server shows that it is who it says.
+    pub identity: Identity,
+    /// The oldest version that is taken.
+    pub minimum: TlsVersion,
+    /// What may be agreed on; of a version with none here everything may be, except that TLS 1.2
+    /// is not taken where only suites of TLS 1.3 are named.
+    pub cipher_suites: Vec<CipherSuite>,
+    /// Whether clients are asked for certificates, and what becomes of them.
+    pub client_auth: Option<ClientAuth>,
+    /// Whether HTTP/2 is offered.
+    pub http2: bool,
+}
+
+/// What a server needs to speak TLS. Clones share what is in force.
+#[derive(Clone)]
+pub struct Tls {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: TlsSettings,
+    config: ArcSwap<ServerConfig>,
+    /// Files as they were when they were last read.
+    stamps: Mutex<Stamps>,
+    /// Why the files as they are now are not in force.
+    problem: Mutex<Option<String>>,
+    /// One reading at a time.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl Tls {
-    /// Reads a certificate with its issuers and its key, both PEM; `http2` offers HTTP/2.
+    /// Reads all files. Blocks for as long as the disk needs.
     ///
     /// # Errors
     /// [`TlsError`]: nothing is served in clear text instead.
-    pub fn load(
-        certificate: &Path,
-        key: &Path,
-        minimum: TlsVersion,
-        http2: bool,
-    ) -> Result<Self, TlsError> {
-        let chain = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|source| TlsError::Read {
-                what: "certificate",
-                path: certificate.to_owned(),
-                source,
-            })?;
-        if chain.is_empty() {
-            return Err(TlsError::NoCertificate {
-                path: certificate.to_owned(),
-            });
-        }
-        let secret = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Read {
-            what: "key",
-            path: key.to_owned(),
-            source,
-        })?;
-        let versions = match minimum {
-            TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
-            TlsVersion::Tls13 => &[&TLS13][..],
-        };
-        let unusable = |source| TlsError::Unusable {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            source,
-        };
-        let mut config =
-            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_protocol_versions(versions)
-                .map_err(unusable)?
-                .with_no_client_auth()
-                .with_single_cert(chain, secret)
-                .map_err(unusable)?;
-        config.alpn_protocols = match http2 {
-            true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            false => vec![b"http/1.1".to_vec()],
-        };
+    pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
+        let stamps = Stamps::of(&settings);
+        let config = config::build(&settings)?;
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            shared: Arc::new(Shared {
+                settings,
+                config: ArcSwap::from_pointee(config),
+                stamps: Mutex::new(stamps),
+                problem: Mutex::default(),
+                reading: tokio::sync::Mutex::default(),
+            }),
         })
+    }
+
+    /// Why what is in force is not what the files say, in words for an operator; it names files.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let problem = self.shared.problem.lock();
+        let of_files = problem.unwrap_or_else(PoisonError::into_inner).clone();
+        let of_acme = match &self.shared.settings.identity {
+            Identity::Files { .. } => None,
+            Identity::Acme(acme) => acme.problem(),
+        };
+        let problems: Vec<String> = of_files.into_iter().chain(of_acme).collect();
+        (!problems.is_empty()).then(|| problems.join("; "))
     }
 }

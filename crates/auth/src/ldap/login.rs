@@ -69,6 +69,12 @@ impl Login {
         })
     }
 
+    /// The user whose password this was a moment ago.
+    pub(super) fn remembered(&self, user: &str, password: &Secret) -> Option<LdapIdentity> {
+        let mark = self.marker.mark(user, password, "");
+        self.recent().get(&mark, Instant::now())
+    }
+
     pub(super) async fn login(
         &self,
         user: &str,

@@ -105,6 +105,11 @@ impl Ldap {
         })
     }
 
+    /// The user whose password this was a moment ago: no question is asked.
+    pub(crate) fn remembered(&self, user: &str, password: &Secret) -> Option<LdapIdentity> {
+        self.login.remembered(user, password)
+    }
+
     /// Whose name and password these are. `None`: nobody's. A password that was right is right for
     /// 60 s without another look, and so are the groups of then.
     ///

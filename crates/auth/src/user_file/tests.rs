@@ -105,28 +105,3 @@ fn a_start_without_users_is_refused_and_says_how_to_make_some() {
     }
     assert!(!missing.try_exists().unwrap());
 }
-
-#[test]
-fn only_one_look_runs_and_the_next_comes_after_the_interval() {
-    let (_directory, path) = file(&line("alice"));
-    let file = Arc::new(UserFile::open(&path).unwrap());
-    let later = Instant::now() + INTERVAL;
-    assert!(file.begin_look(later - INTERVAL).is_none());
-    let look = file.begin_look(later);
-    assert!(look.is_some());
-    assert!(file.begin_look(later + INTERVAL * 10).is_none());
-    drop(look);
-    assert!(file.begin_look(later - INTERVAL).is_none());
-    assert!(file.begin_look(later + INTERVAL * 10).is_some());
-}
-
-#[test]
-fn a_file_is_settled_once_its_times_are_past() {
-    let (_directory, path) = file(&line("alice"));
-    let stamp = Stamp::of(&std::fs::metadata(&path).unwrap());
-    let now = SystemTime::now();
-    assert!(!stamp.is_settled(now));
-    assert!(stamp.is_settled(now + TICK * 2));
-    // Another machine's clock.
-    assert!(!stamp.is_settled(now - TICK * 10));
-}

@@ -5,6 +5,7 @@ use super::*;
 contract!(
     a_tag_moves_with_the_push_that_names_it,
     a_tag_that_points_there_already_does_not_change,
+    a_tag_stays_where_it_is_for_who_may_not_move_it,
     a_removed_tag_leaves_the_manifest,
     a_tag_is_removed_once,
     what_a_moved_tag_leaves_untagged_gets_a_fresh_lease,
@@ -36,6 +37,36 @@ async fn a_tag_that_points_there_already_does_not_change(f: Fixture) {
     )
     .await;
     assert_eq!(f.changes().await[before..], ["manifest.push", "tag.set v2"]);
+}
+
+async fn a_tag_stays_where_it_is_for_who_may_not_move_it(f: Fixture) {
+    let create_only = |n: u32, tags: &[&str]| {
+        let mut new = manifest("a", n);
+        new.overwrite = false;
+        tags.iter().fold(new, |new, name| new.tagged(name))
+    };
+    f.push(create_only(1, &["v1", "latest"])).await;
+    f.push(create_only(1, &["v1"])).await;
+    let before = f.changes().await;
+    let put = f
+        .meta
+        .put_manifest(create_only(2, &["v2", "latest", "v1"]))
+        .await;
+    assert_eq!(
+        put.unwrap(),
+        PutManifest::TagsTaken(vec![tag("latest"), tag("v1")])
+    );
+    assert_eq!(f.changes().await, before);
+    assert_eq!(f.tag("a", "latest").await, Some(manifest_digest(1)));
+    assert!(!f.has_manifest("a", 2).await);
+
+    // Two who create one new tag at the same time: one of them does.
+    let (one, other) = tokio::join!(
+        f.meta.put_manifest(create_only(3, &["new"])),
+        f.meta.put_manifest(create_only(4, &["new"])),
+    );
+    let taken = PutManifest::TagsTaken(vec![tag("new")]);
+    assert_ne!(one.unwrap() == taken, other.unwrap() == taken);
 }
 
 async fn a_removed_tag_leaves_the_manifest(f: Fixture) {

@@ -126,6 +126,7 @@ pub(crate) fn manifest(repository: &str, n: u32) -> NewManifest {
         blobs: Vec::new(),
         children: Vec::new(),
         tags: Vec::new(),
+        overwrite: true,
         origin: origin(),
     }
 }

@@ -18,6 +18,17 @@ impl State {
         if let Err(refused) = self.check_edges(known, &new) {
             return refused;
         }
+        if let (false, Some(known)) = (new.overwrite, known) {
+            let tags = self.tags.get(&known);
+            let elsewhere = |tag: &&Tag| {
+                let target = tags.and_then(|tags| tags.get(*tag));
+                target.is_some_and(|target| *target != new.digest)
+            };
+            let taken: Vec<Tag> = new.tags.iter().filter(elsewhere).cloned().collect();
+            if !taken.is_empty() {
+                return PutManifest::TagsTaken(taken);
+            }
+        }
         let repository = self.ensure_repository(moment, &new.repository, &new.origin);
         if let Some(row) = self.repositories.get_mut(&new.repository) {
             row.listed = true;

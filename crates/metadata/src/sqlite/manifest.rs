@@ -66,6 +66,12 @@ pub(super) fn put(
     if let Some(refused) = check(blobs.iter().chain(&children)) {
         return Ok(refused);
     }
+    if let (false, Some(known)) = (new.overwrite, known) {
+        let taken = tag::taken(transaction, known, new)?;
+        if !taken.is_empty() {
+            return Ok(PutManifest::TagsTaken(taken));
+        }
+    }
     let repository = repository::ensure(transaction, &new.repository, &new.origin)?;
     repository::mark_listed(transaction, repository)?;
     transaction.touch_digest(&new.digest);

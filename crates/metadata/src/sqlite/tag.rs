@@ -35,6 +35,22 @@ fn find(
     )
 }
 
+/// The tags of a push that point to another manifest.
+pub(super) fn taken(
+    transaction: &Transaction<'_>,
+    repository: RepositoryId,
+    new: &NewManifest,
+) -> Result<Vec<Tag>, MetadataError> {
+    let mut taken = Vec::new();
+    for tag in &new.tags {
+        let target = find(transaction, repository, tag)?;
+        if target.is_some_and(|target| target.digest != new.digest) {
+            taken.push(tag.clone());
+        }
+    }
+    Ok(taken)
+}
+
 /// Points every tag of a push to its manifest. One that points there already does not change.
 pub(super) fn set(
     transaction: &Transaction<'_>,

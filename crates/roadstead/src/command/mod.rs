@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod check;
+pub(crate) mod explain;
 mod password;
 pub(crate) mod restore_backup;
 pub(crate) mod robot;

@@ -8,15 +8,20 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use roadstead_auth::Authoriser;
 use roadstead_registry::Registry;
 use roadstead_server::{App, Health, Server};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Settings};
+use crate::parts::{Access, AtPerimeter, Users};
 use crate::process::{self, Signals};
+use crate::reload::Reloader;
 use crate::socket::{self, Bound};
 use crate::{logging, startup_lines, wire};
 
@@ -28,7 +33,7 @@ pub(crate) fn run(path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let variables = super::variables();
     let path = super::config_path(path, &variables);
     let loaded = config::load(path.as_deref(), &variables)?;
-    logging::start(&loaded.settings.log)?;
+    let levels = logging::start(&loaded.settings.log)?;
     for line in &loaded.warnings {
         tracing::warn!("{line}");
     }
@@ -45,6 +50,8 @@ pub(crate) fn run(path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         .context("cannot start the threads that serve")?;
     let served = runtime.block_on(async {
         let start = Start {
+            reloader: Reloader::new(path.clone(), variables, &loaded.settings, loaded.warnings)
+                .with(levels),
             settings: loaded.settings,
             built_in: path.is_none(),
             open_files,
@@ -60,6 +67,7 @@ pub(crate) fn run(path: Option<PathBuf>) -> anyhow::Result<ExitCode> {
 /// What a start knows once the configuration is read.
 struct Start {
     settings: Settings,
+    reloader: Reloader,
     built_in: bool,
     open_files: u64,
     inherited: Option<Bound>,
@@ -74,24 +82,56 @@ impl Start {
             None => socket::bind(&settings.http.listen)?,
         };
         let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
-        let tls = wire::tls(settings)?;
-        let authoriser = Arc::new(wire::authoriser(&settings.auth)?);
+        let challenges = settings.http.tls.as_ref().and_then(config::Tls::challenges);
+        let challenges = challenges.map(socket::bind).transpose()?;
+        let (perimeter, audit) = wire::perimeter(settings)?;
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
+        let tls = wire::tls(settings, metadata.clone()).await?;
+        let authoriser = Arc::new(wire::authoriser(settings, metadata.clone()).await?);
+        let reloader = self.reloader.with(AtPerimeter(Arc::clone(&perimeter)));
+        let reloader = reloader.with(Access(Arc::clone(&authoriser)));
+        let reloader = reloader.with(Users(Arc::clone(&authoriser)));
+        let reloader = Arc::new(reloader.reopening(audit.clone()));
         let registry = Arc::new(wire::registry(settings, stores)?);
         let health = Arc::new(Health::of(Arc::clone(&registry)));
         let app = App::new(
             Arc::clone(&registry),
-            authoriser,
+            Arc::clone(&authoriser),
             wire::app_settings(settings),
             Arc::clone(&health),
         );
+        let app = app.behind(perimeter);
+        let told = Arc::clone(&reloader);
+        health.tell(move || told.problems());
         let limits = wire::limits(&settings.http.limits, self.open_files);
-        let server = Server::new(Arc::new(app), limits, tls, settings.http.h2c)?;
+        let server = Server::new(
+            Arc::new(app),
+            limits,
+            tls.clone().map(|(tls, _)| tls),
+            settings.http.h2c,
+        )?;
 
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
+        let (keeping, stopped) = (Arc::clone(&authoriser), stop.clone());
+        tasks.spawn(async move {
+            stopped.run_until_cancelled(keeping.keep_current()).await;
+        });
+        tasks.spawn(tend_keys(authoriser, stop.clone()));
+        let hangup = Arc::new(Notify::new());
+        tasks.spawn(reloader.run(Arc::clone(&hangup), stop.clone()));
+        if let Some((tls, acme)) = tls {
+            tasks.spawn(tls.watch(stop.clone()));
+            if let (Some(acme), Some(challenges)) = (acme, challenges) {
+                tracing::info!(
+                    "challenges of ACME are answered at {}",
+                    challenges.address()
+                );
+                tasks.spawn(acme.answer_over_http(challenges.into(), stop.clone()));
+            }
+        }
         let address = bound.address();
         let debug_address = debug.as_ref().map(Bound::address);
         if let Some(debug) = debug {
@@ -111,13 +151,13 @@ impl Start {
         tokio::select! {
             ended = &mut serving => ended?,
             () = metadata.failed() => failed = true,
-            signal = signals.stop() => {
+            signal = signals.stop(&hangup) => {
                 tracing::info!(signal, "stopping: no new connections, requests in flight may end");
                 stop.cancel();
                 tokio::select! {
                     ended = &mut serving => ended?,
                     () = metadata.failed() => failed = true,
-                    signal = signals.stop() => {
+                    signal = signals.stop(&hangup) => {
                         tracing::warn!(signal, "stopped at once by a second signal");
                         remove_socket_file(socket_file.as_deref());
                         return Ok(ExitCode::FAILURE);
@@ -127,6 +167,9 @@ impl Start {
         }
         stop.cancel();
         remove_socket_file(socket_file.as_deref());
+        if let Some(audit) = audit {
+            audit.finish().await;
+        }
         if failed {
             anyhow::bail!(
                 "the metadata database failed: nothing can be acknowledged any more; look at its \
@@ -160,6 +203,25 @@ fn background(
         ));
     }
 }
+
+/// Keeps the keys that tokens are signed with the same on all replicas, and young.
+async fn tend_keys(authoriser: Arc<Authoriser>, stop: CancellationToken) {
+    while stop
+        .run_until_cancelled(tokio::time::sleep(TEND_KEYS))
+        .await
+        .is_some()
+    {
+        if let Err(error) = authoriser.tend().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "token signing keys cannot be read again; those of before stay in force"
+            );
+        }
+    }
+}
+
+/// How often keys of other replicas are looked for.
+const TEND_KEYS: Duration = Duration::from_secs(60);
 
 /// The line that says where requests are taken, and the plain ones of a start without a file.
 fn announce(settings: &Settings, built_in: bool, address: &str, debug: Option<&str>) {

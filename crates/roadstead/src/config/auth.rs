@@ -20,26 +20,24 @@ pub(crate) enum Auth {
 
 pub(crate) fn read(root: &Cursor<'_>) -> Auth {
     let auth = root.section("auth");
-    match (auth.contains("htpasswd"), auth.contains("none")) {
-        (true, true) => {
-            auth.refuse(
-                "none",
-                "one kind of auth is enough, but htpasswd is there too",
-            );
-            Auth::Open
-        }
-        (true, false) => htpasswd(&auth.section("htpasswd")),
-        (false, true) => Auth::Open,
-        (false, false) => {
-            if !["token", "silly"].iter().any(|name| auth.contains(name)) {
-                root.report().warn(
-                    "no auth is configured: everybody who reaches this registry may push and \
-                     delete (auth: none says that this is meant)",
-                );
-            }
-            Auth::Open
-        }
+    let mut kinds = ["htpasswd", "token", "silly"]
+        .into_iter()
+        .filter(|kind| auth.contains(kind));
+    let kind = kinds.next();
+    if let (Some(kind), true) = (kind, auth.contains("none")) {
+        let message = format!("nobody is let in unasked where {kind} is there too");
+        auth.refuse("none", &message);
     }
+    if kind.is_none() && !auth.contains("none") && !root.contains("access") {
+        root.report().warn(
+            "no auth is configured: everybody who reaches this registry may push and \
+             delete (auth: none says that this is meant)",
+        );
+    }
+    if auth.contains("htpasswd") {
+        return htpasswd(&auth.section("htpasswd"));
+    }
+    Auth::Open
 }
 
 fn htpasswd(section: &Cursor<'_>) -> Auth {

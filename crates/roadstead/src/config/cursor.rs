@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use roadstead_auth::HttpsUrl;
+
 use super::duration;
 use super::node::{Node, Value};
 use super::report::Report;
@@ -60,6 +62,12 @@ impl<'a> Cursor<'a> {
         self.node.is_some_and(|node| node.get(name).is_some())
     }
 
+    /// The names that are written down in the section.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'a str> {
+        let entries = self.node.map(Node::entries).unwrap_or_default();
+        entries.iter().map(|entry| entry.key.as_str())
+    }
+
     pub(crate) fn report(&self) -> &'a Report {
         self.report
     }
@@ -80,6 +88,18 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn secret(&self, name: &str) -> Option<Secret> {
         self.text(name).map(Secret::new)
+    }
+
+    /// An address that documents are fetched from.
+    pub(crate) fn url(&self, name: &str) -> Option<HttpsUrl> {
+        let text = self.text(name)?;
+        match text.parse() {
+            Ok(url) => Some(url),
+            Err(error) => {
+                self.refuse(name, &format!("{text:?} cannot be used: {error}"));
+                None
+            }
+        }
     }
 
     pub(crate) fn flag(&self, name: &str, default: bool) -> bool {

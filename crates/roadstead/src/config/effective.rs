@@ -1,7 +1,11 @@
 //! The effective configuration as YAML: what `roadstead check` prints. It reads back as the same
 //! settings, secrets apart.
 
+mod issuers;
+
 use std::fmt::{self, Write as _};
+
+use roadstead_auth::EgressSettings;
 
 use super::secret::MASK;
 use super::{Auth, Driver, Listen, Pattern, Platforms, Settings, Urls, duration};
@@ -18,8 +22,21 @@ impl Settings {
         self.storage(&mut yaml);
         self.http(&mut yaml);
         self.auth(&mut yaml);
-        if let Some(ldap) = &self.ldap {
-            yaml.section("access", |yaml| super::ldap::write(ldap, yaml));
+        let has_more = self.audit != super::Audit::default()
+            || self.egress != EgressSettings::default()
+            || !self.oidc.is_empty()
+            || self.ldap.is_some();
+        if self.access.is_some() || has_more {
+            yaml.section("access", |yaml| {
+                if let Some(access) = &self.access {
+                    super::access::write(access, yaml);
+                }
+                self.audit.write(yaml);
+                self.issuers(yaml);
+                if let Some(ldap) = &self.ldap {
+                    super::ldap::write(ldap, yaml);
+                }
+            });
         }
         self.middleware(&mut yaml);
         self.health(&mut yaml);
@@ -105,11 +122,7 @@ impl Settings {
                 yaml.line("secret", &Quoted(MASK));
             }
             if let Some(tls) = &http.tls {
-                yaml.section("tls", |yaml| {
-                    yaml.line("certificate", &Quoted(&tls.certificate.to_string_lossy()));
-                    yaml.line("key", &Quoted(&tls.key.to_string_lossy()));
-                    yaml.line("minimumtls", &tls.minimum.as_str());
-                });
+                tls.write(yaml);
             }
             yaml.section("http2", |yaml| yaml.line("disabled", &!http.http2));
             yaml.section("h2c", |yaml| yaml.line("enabled", &http.h2c));
@@ -119,6 +132,8 @@ impl Settings {
                 });
             }
             self.limits(yaml);
+            http.proxies.write(yaml);
+            http.rate_limits.write(yaml);
         });
     }
 
@@ -163,15 +178,24 @@ impl Settings {
     }
 
     fn auth(&self, yaml: &mut Writer) {
-        match &self.auth {
-            Auth::Open => yaml.line("auth", &"none"),
-            Auth::Htpasswd { realm, path } => yaml.section("auth", |yaml| {
+        if self.auth == Auth::Open && self.token.is_none() && self.silly.is_none() {
+            yaml.line("auth", &"none");
+            return;
+        }
+        yaml.section("auth", |yaml| {
+            if let Auth::Htpasswd { realm, path } = &self.auth {
                 yaml.section("htpasswd", |yaml| {
                     yaml.line("realm", &Quoted(realm));
                     yaml.line("path", &Quoted(&path.to_string_lossy()));
                 });
-            }),
-        }
+            }
+            if let Some(token) = &self.token {
+                token.write(yaml);
+            }
+            if let Some(silly) = &self.silly {
+                silly.write(yaml);
+            }
+        });
     }
 
     fn middleware(&self, yaml: &mut Writer) {
@@ -235,6 +259,7 @@ fn platforms(yaml: &mut Writer, platforms: &Platforms) {
     }
 }
 
+/// YAML with its depth.
 pub(super) struct Writer {
     text: String,
     depth: usize,
@@ -252,7 +277,7 @@ impl Writer {
         self.push(format_args!("{name}: {value}"));
     }
 
-    fn texts(&mut self, name: &str, values: impl Iterator<Item = impl AsRef<str>>) {
+    pub(super) fn texts(&mut self, name: &str, values: impl Iterator<Item = impl AsRef<str>>) {
         let values: Vec<String> = values
             .map(|value| Quoted(value.as_ref()).to_string())
             .collect();

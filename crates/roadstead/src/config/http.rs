@@ -8,7 +8,10 @@ use ::http::{HeaderName, HeaderValue, Uri};
 
 use super::cursor::Cursor;
 use super::limits::{self, Limits};
+use super::proxies::{self, Proxies};
+use super::rate_limits::{self, RateLimits};
 use super::secret::Secret;
+use super::tls::{self, Tls};
 
 /// The `http` section.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +31,7 @@ pub(crate) struct Http {
     pub(crate) drain_timeout: Duration,
     /// Accepted for `distribution`'s sake; no use is made of it.
     pub(crate) secret: Option<Secret>,
-    /// Certificate and key; `None` serves cleartext.
+    /// How TLS is spoken; `None` serves cleartext.
     pub(crate) tls: Option<Tls>,
     /// Whether HTTP/2 is offered over TLS. Default: true.
     pub(crate) http2: bool,
@@ -38,6 +41,10 @@ pub(crate) struct Http {
     pub(crate) debug: Option<Listen>,
     /// Bounds and time budgets of connections and requests.
     pub(crate) limits: Limits,
+    /// Whose word on a client counts.
+    pub(crate) proxies: Proxies,
+    /// How often anybody may ask.
+    pub(crate) rate_limits: RateLimits,
 }
 
 /// A place to listen at.
@@ -52,26 +59,6 @@ pub(crate) enum Listen {
     },
     /// A unix socket.
     Unix(PathBuf),
-}
-
-/// `http.tls`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tls {
-    /// PEM file: the certificate, then its issuers.
-    pub(crate) certificate: PathBuf,
-    /// PEM file with the private key.
-    pub(crate) key: PathBuf,
-    /// The oldest version taken. Default: TLS 1.2.
-    pub(crate) minimum: TlsVersion,
-}
-
-/// A version of TLS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TlsVersion {
-    /// TLS 1.2, RFC 5246.
-    Tls12,
-    /// TLS 1.3, RFC 8446.
-    Tls13,
 }
 
 const DEFAULT_ADDRESS: &str = ":5000";
@@ -111,16 +98,6 @@ impl fmt::Display for Listen {
     }
 }
 
-impl TlsVersion {
-    /// The name in a configuration file.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Tls12 => "tls1.2",
-            Self::Tls13 => "tls1.3",
-        }
-    }
-}
-
 pub(crate) fn read(root: &Cursor<'_>) -> Http {
     let http = root.section("http");
     Http {
@@ -131,11 +108,13 @@ pub(crate) fn read(root: &Cursor<'_>) -> Http {
         headers: headers(&http),
         drain_timeout: drain_timeout(&http),
         secret: http.secret("secret"),
-        tls: tls(&http.section("tls")),
+        tls: tls::read(&http.section("tls")),
         http2: !http.section("http2").flag("disabled", false),
         h2c: http.section("h2c").flag("enabled", false),
         debug: debug(&http.section("debug")),
         limits: limits::read(&http.section("limits")),
+        proxies: proxies::read(&http.section("proxies")),
+        rate_limits: rate_limits::read(&http.section("ratelimits")),
     }
 }
 
@@ -246,38 +225,5 @@ fn drain_timeout(http: &Cursor<'_>) -> Duration {
         DEFAULT_DRAIN
     } else {
         timeout
-    }
-}
-
-fn tls(section: &Cursor<'_>) -> Option<Tls> {
-    let minimum = match section.text("minimumtls").as_deref() {
-        None | Some("tls1.2") => TlsVersion::Tls12,
-        Some("tls1.3") => TlsVersion::Tls13,
-        Some(other) => {
-            section.refuse(
-                "minimumtls",
-                &format!("expected tls1.2 or tls1.3, found {other:?}"),
-            );
-            TlsVersion::Tls12
-        }
-    };
-    match (section.text("certificate"), section.text("key")) {
-        (None, None) => None,
-        (Some(certificate), Some(key)) => {
-            let (certificate, key) = (PathBuf::from(certificate), PathBuf::from(key));
-            Some(Tls {
-                certificate,
-                key,
-                minimum,
-            })
-        }
-        (Some(_), None) => {
-            section.refuse("key", "a certificate needs its key");
-            None
-        }
-        (None, Some(_)) => {
-            section.refuse("certificate", "a key needs its certificate");
-            None
-        }
     }
 }

@@ -5,22 +5,33 @@
 //! sweeps it for keys that are unknown or not served, then each section's file turns its part
 //! into finished types by a `cursor`. All problems are collected, so one start names all of them.
 
+mod access;
+mod audit;
 mod auth;
 mod cursor;
+mod difference;
 mod duration;
 mod effective;
+mod egress;
 mod environment;
 mod health;
 mod http;
 mod keys;
 mod ldap;
+mod letsencrypt;
 mod limits;
 mod listing;
 mod log;
 mod node;
+mod oidc;
+mod proxies;
+mod rate_limits;
 mod report;
 mod secret;
+mod silly;
 mod storage;
+mod tls;
+mod token;
 mod unserved;
 mod validation;
 mod yaml;
@@ -34,14 +45,25 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use access::Access;
+pub(crate) use audit::{Audit, Which};
+use roadstead_auth::{EgressSettings, OidcSettings};
+
 pub(crate) use auth::Auth;
+pub(crate) use difference::Values;
 pub(crate) use health::Health;
-pub(crate) use http::{Http, Listen, TlsVersion};
+pub(crate) use http::{Http, Listen};
+pub(crate) use letsencrypt::LetsEncrypt;
 pub(crate) use limits::Limits;
 pub(crate) use listing::Listing;
 pub(crate) use log::{Formatter, Level, Log};
+pub(crate) use proxies::Proxies;
+pub(crate) use rate_limits::{Rate, RateLimits};
 pub(crate) use report::Problem;
+pub(crate) use silly::SillyAuth;
 pub(crate) use storage::{Driver, Storage};
+pub(crate) use tls::{Identity, Tls};
+pub(crate) use token::TokenAuth;
 pub(crate) use validation::{Pattern, Platform, Platforms, Urls, Validation};
 
 use cursor::Cursor;
@@ -62,6 +84,18 @@ pub(crate) struct Settings {
     pub(crate) http: Http,
     /// Who may come in.
     pub(crate) auth: Auth,
+    /// Who may do what; `None`: whoever comes in may do everything.
+    pub(crate) access: Option<Access>,
+    /// What is put on record.
+    pub(crate) audit: Audit,
+    /// Tokens of another server that are taken.
+    pub(crate) token: Option<TokenAuth>,
+    /// Whether every header is somebody.
+    pub(crate) silly: Option<SillyAuth>,
+    /// Where documents of other servers may come from.
+    pub(crate) egress: EgressSettings,
+    /// Whose identities are taken.
+    pub(crate) oidc: Vec<OidcSettings>,
     /// The directory that users log in by, if there is one.
     pub(crate) ldap: Option<roadstead_auth::LdapSettings>,
     /// What is watched.
@@ -223,11 +257,18 @@ fn settings(node: &Node, report: &Report) -> Settings {
             &format!("a configuration needs it: version: {VERSION}"),
         ),
     }
+    let http = http::read(&root);
     Settings {
         log: log::read(&root),
         storage: storage::read(&root),
-        http: http::read(&root),
+        access: access::read(&root, &http),
+        http,
         auth: auth::read(&root),
+        audit: audit::read(&root.section("access").section("audit")),
+        token: token::read(&root),
+        silly: silly::read(&root),
+        egress: egress::read(&root),
+        oidc: oidc::read(&root),
         ldap: ldap::read(&root.section("access")),
         health: health::read(&root),
         listing: listing::read(&root),

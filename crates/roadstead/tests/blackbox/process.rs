@@ -209,7 +209,7 @@ fn a_second_signal_ends_it_at_once() {
 fn sigint_stops_it_and_sighup_does_not() {
     let mut registry = Registry::start();
     registry.signal(Signal::HUP);
-    registry.wait_for_log("SIGHUP is ignored");
+    registry.wait_for_log("the configuration was read again and is in force");
     registry.get("/v2/").send().expect(200);
     registry.signal(Signal::INT);
     assert_eq!(registry.wait_for_exit().code(), Some(0));

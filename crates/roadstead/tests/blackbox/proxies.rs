@@ -20,17 +20,22 @@ const SMUGGLED: &str = "GET /v2/smuggled/tags/list HTTP/1.1\r\nHost: x\r\n\
      User-Agent: smuggled\r\nConnection: close\r\n\r\n";
 
 /// A proxy in front of a registry. Dropped, it is killed.
-struct Proxy {
+pub(crate) struct Proxy {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Proxy {
     /// Starts `program` on a port that was free a moment ago, with the configuration for it;
     /// on another one if somebody else was faster.
-    fn start(registry: &Registry, program: &str, words: &[&str], config: Config) -> Option<Self> {
+    pub(crate) fn start(
+        registry: &Registry,
+        program: &str,
+        words: &[&str],
+        config: Config,
+    ) -> Option<Self> {
         let directory = registry.builder().path(program);
-        std::fs::create_dir(&directory).unwrap();
+        std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("config");
         for _ in 0..20 {
             let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -94,7 +99,7 @@ impl Drop for Proxy {
     }
 }
 
-type Config = fn(&Path, SocketAddr, SocketAddr) -> String;
+pub(crate) type Config = fn(&Path, SocketAddr, SocketAddr) -> String;
 
 /// Where system programs live, too.
 fn path() -> String {

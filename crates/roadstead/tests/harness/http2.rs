@@ -205,8 +205,35 @@ pub(crate) fn over_tls(address: SocketAddr, request: &[u8]) -> std::io::Result<V
     })
 }
 
+/// As `over_tls`, with bytes in the clear before the handshake.
+pub(crate) fn over_tls_behind(
+    address: SocketAddr,
+    header: &[u8],
+    request: &[u8],
+) -> std::io::Result<Vec<u8>> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    runtime().block_on(async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(header).await?;
+        let mut stream = tls_over(stream, &[b"http/1.1"], &[]).await?;
+        stream.write_all(request).await?;
+        stream.flush().await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(answer)
+    })
+}
+
 async fn tls(
     address: SocketAddr,
+    protocols: &[&[u8]],
+    versions: &[&'static SupportedProtocolVersion],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    tls_over(TcpStream::connect(address).await?, protocols, versions).await
+}
+
+async fn tls_over(
+    stream: TcpStream,
     protocols: &[&[u8]],
     versions: &[&'static SupportedProtocolVersion],
 ) -> std::io::Result<TlsStream<TcpStream>> {
@@ -221,7 +248,6 @@ async fn tls(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let stream = TcpStream::connect(address).await?;
     let name = ServerName::try_from("registry.test").unwrap();
     TlsConnector::from(Arc::new(config))
         .connect(name, stream)

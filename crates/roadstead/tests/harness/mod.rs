@@ -15,6 +15,7 @@
 //! - [`Http2`] is a connection of a well-behaved HTTP/2 client, in cleartext or over TLS.
 //! - [`Wire`] is a raw connection, for what no well-behaved client sends.
 //! - [`Image`], [`Manifest`], [`Blob`] and [`noise`] make content, always the same from one seed.
+//! - [`Provider`] is an OpenID Connect provider, with keys that rotate and logins by device code.
 //! - [`until`] waits for a condition, with a deadline.
 
 mod builder;
@@ -23,19 +24,23 @@ mod content;
 mod http2;
 mod image;
 mod log;
+mod provider;
 mod push;
 mod raw;
 mod registry;
+mod secure;
 
 pub(crate) use builder::Builder;
 pub(crate) use client::{Answer, Request};
 pub(crate) use content::{hex, noise, sha256, sha512};
-pub(crate) use http2::{Http2, certificate, over_tls, shake_hands};
+pub(crate) use http2::{Http2, certificate, over_tls, over_tls_behind, shake_hands};
 pub(crate) use image::{
     Blob, DOCKER_IMAGE, DOCKER_LIST, Image, Manifest, OCI_IMAGE, OCI_INDEX, descriptor, merge,
 };
+pub(crate) use provider::{CLIENT, Provider};
 pub(crate) use raw::Wire;
 pub(crate) use registry::Registry;
+pub(crate) use secure::{Authority, Pair, Secure, TlsClient};
 
 use std::time::{Duration, Instant};
 

@@ -6,12 +6,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use roadstead_oci::{ActionSet, Digest, ErrorCode, MediaType, Reference, RepositoryName, Tag};
+use roadstead_oci::{
+    Action, ActionSet, Digest, ErrorCode, MediaType, Reference, RepositoryName, Tag,
+};
 use roadstead_registry::{BodyFailure, DockerAccept, ManifestSummary};
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
-use crate::app::{Answer, App, Call, actions};
+use crate::app::{Answer, App, Call};
 use crate::body::{RequestBody, ResponseBody};
 use crate::conditional::{Validators, Verdict};
 use crate::error::Failure;
@@ -92,7 +94,8 @@ fn media_type(of: &MediaType) -> HeaderValue {
 }
 
 async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call) -> Answer {
-    let grant = call.caller.grant(name, actions(&call.method))?;
+    let overwrite = ActionSet::NONE.with(Action::Overwrite);
+    let grant = call.caller.grant_also(name, ActionSet::PUSH, overwrite)?;
     let tags = wanted_tags(reference, &call)?;
     let content_type = content_type(&call.headers)?;
     let context = call.context();
@@ -116,7 +119,10 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
         .await?;
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
-    headers.insert(LOCATION, value(&app.urls.manifest(name, &pushed.digest)));
+    headers.insert(
+        LOCATION,
+        value(&app.urls_for(&call.client).manifest(name, &pushed.digest)),
+    );
     headers.insert(CONTENT_DIGEST, value(&pushed.digest.to_string()));
     if let Some(subject) = pushed.subject {
         headers.insert(OCI_SUBJECT, value(&subject.to_string()));
@@ -128,7 +134,7 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
 }
 
 async fn delete(app: &App, name: &RepositoryName, reference: &Reference, call: Call) -> Answer {
-    let grant = call.caller.grant(name, actions(&call.method))?;
+    let grant = call.caller.grant(name, ActionSet::DELETE)?;
     match reference {
         Reference::Tag(tag) => app.registry.delete_tag(&grant, tag, call.context()).await?,
         Reference::Digest(digest) => {

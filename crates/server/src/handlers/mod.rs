@@ -7,4 +7,5 @@ pub(crate) mod catalog;
 pub(crate) mod manifest;
 pub(crate) mod referrer;
 pub(crate) mod tag;
+pub(crate) mod token;
 pub(crate) mod upload;

@@ -33,7 +33,9 @@ pub(crate) async fn list(app: &App, name: &RepositoryName, call: Call) -> Answer
     let mut response = json_body(&json!({ "name": name.as_str(), "tags": tags }));
     if let (true, Some(last)) = (page.more, page.items.last()) {
         let parameters = [("last", last.as_str()), ("n", &size.to_string())];
-        let link = app.urls.next(&format!("{name}/tags/list"), &parameters);
+        let link = app
+            .urls_for(&call.client)
+            .next(&format!("{name}/tags/list"), &parameters);
         response.headers_mut().insert(LINK, value(&link));
     }
     Ok(response)

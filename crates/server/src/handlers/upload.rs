@@ -9,16 +9,25 @@ use super::manifest::digest_parameter;
 use crate::app::{Answer, App, Call};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
-use crate::headers::{CONTENT_DIGEST, UPLOAD_ID, empty, received, value};
+use crate::headers::{CONTENT_DIGEST, UPLOAD_ID, Urls, empty, received, value};
 
 /// POST: mounts a blob, takes a whole one, or starts a session.
 pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answer {
-    let grant = call.caller.grant(name, ActionSet::PUSH)?;
+    let urls = app.urls_for(&call.client);
+    let from = call.query.one("from")?.map(RepositoryName::parse);
+    let from = from.as_ref().map(Result::as_ref);
+    let source = from.and_then(Result::ok);
+    let grant = call.caller.grant_mount(name, source)?;
     app.registry.room(call.body.content_length().unwrap_or(0))?;
     if let Some(mount) = call.query.one("mount")? {
         let digest = digest_parameter(mount)?;
-        if mounted(app, &grant, &digest, &call).await? {
-            return Ok(created(app, name, &digest));
+        let sources = match from {
+            // A name that breaks the grammar is nobody's.
+            Some(_) => source.cloned().into_iter().collect(),
+            None => app.registry.holders(&grant, &digest).await?,
+        };
+        if mounted(app, &grant, &digest, sources, &call).await? {
+            return Ok(created(&urls, name, &digest));
         }
     } else if let Some(digest) = call.query.one("digest")? {
         let digest = digest_parameter(digest)?;
@@ -26,7 +35,7 @@ pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answe
         app.registry
             .push_blob(&grant, digest, call.body, context)
             .await?;
-        return Ok(created(app, name, &digest));
+        return Ok(created(&urls, name, &digest));
     }
     let algorithm = match call.query.one("digest-algorithm")? {
         None => Algorithm::Sha256,
@@ -36,10 +45,16 @@ pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answe
         })?,
     };
     let started = app.registry.start_upload(&grant, algorithm).await?;
-    Ok(accepted(app, name, started.id, UploadStatus { offset: 0 }))
+    Ok(accepted(
+        &urls,
+        name,
+        started.id,
+        UploadStatus { offset: 0 },
+    ))
 }
 
 pub(crate) async fn handle(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> Answer {
+    let urls = app.urls_for(&call.client);
     let answer = match call.method {
         Method::PATCH => append(app, name, id, call).await,
         Method::PUT => finish(app, name, id, call).await,
@@ -49,7 +64,7 @@ pub(crate) async fn handle(app: &App, name: &RepositoryName, id: UploadId, call:
     answer.map_err(|error| match error {
         // Whoever may go on with the session is told where.
         UploadError::Registry(Error::UploadRange { offset }) => {
-            let location = app.urls.upload(name, id);
+            let location = urls.upload(name, id);
             Failure::from(Error::UploadRange { offset }).resume_at(&location, id, offset)
         }
         UploadError::Registry(error) => error.into(),
@@ -84,15 +99,17 @@ impl From<Failure> for UploadError {
 }
 
 async fn status(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> UploadAnswer {
+    let urls = app.urls_for(&call.client);
     let grant = call.caller.grant(name, ActionSet::PULL)?;
     let status = app.registry.upload_status(&grant, id).await?;
-    let mut response = accepted(app, name, id, status);
+    let mut response = accepted(&urls, name, id, status);
     *response.status_mut() = StatusCode::NO_CONTENT;
     response.headers_mut().remove(http::header::CONTENT_LENGTH);
     Ok(response)
 }
 
 async fn append(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> UploadAnswer {
+    let urls = app.urls_for(&call.client);
     let grant = call.caller.grant(name, ActionSet::PUSH)?;
     check_content_type(&call.headers)?;
     let declared = declared(&call.headers, &call.body)?;
@@ -102,10 +119,11 @@ async fn append(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
         .registry
         .append_upload(&grant, id, declared, call.body)
         .await?;
-    Ok(accepted(app, name, id, status))
+    Ok(accepted(&urls, name, id, status))
 }
 
 async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> UploadAnswer {
+    let urls = app.urls_for(&call.client);
     let grant = call.caller.grant(name, ActionSet::PUSH)?;
     let digest = call.query.one("digest").map_err(|error| {
         Failure::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid).message(error)
@@ -126,7 +144,7 @@ async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
     app.registry
         .finish_upload(&grant, id, declared, call.body, digest, context)
         .await?;
-    Ok(created(app, name, &digest))
+    Ok(created(&urls, name, &digest))
 }
 
 async fn cancel(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> UploadAnswer {
@@ -141,13 +159,15 @@ async fn cancel(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
 
 /// Whether the blob could be mounted. Whatever is in the way, the client gets a session and learns
 /// nothing about repositories that it may not pull.
-async fn mounted(app: &App, grant: &Grant, digest: &Digest, call: &Call) -> Result<bool, Failure> {
-    let sources = match call.query.one("from")? {
-        Some(from) => RepositoryName::parse(from).into_iter().collect(),
-        None => app.registry.holders(grant, digest).await?,
-    };
+async fn mounted(
+    app: &App,
+    grant: &Grant,
+    digest: &Digest,
+    sources: Vec<RepositoryName>,
+    call: &Call,
+) -> Result<bool, Failure> {
     for source in sources {
-        let Ok(source) = call.caller.grant(&source, ActionSet::PULL) else {
+        let Some(source) = call.caller.source(&source) else {
             continue;
         };
         if app
@@ -162,23 +182,23 @@ async fn mounted(app: &App, grant: &Grant, digest: &Digest, call: &Call) -> Resu
 }
 
 fn accepted(
-    app: &App,
+    urls: &Urls,
     name: &RepositoryName,
     id: UploadId,
     status: UploadStatus,
 ) -> Response<ResponseBody> {
     let mut response = empty(StatusCode::ACCEPTED);
     let headers = response.headers_mut();
-    headers.insert(LOCATION, value(&app.urls.upload(name, id)));
+    headers.insert(LOCATION, value(&urls.upload(name, id)));
     headers.insert(RANGE, value(&received(status.offset)));
     headers.insert(UPLOAD_ID, value(&id.to_string()));
     response
 }
 
-fn created(app: &App, name: &RepositoryName, digest: &Digest) -> Response<ResponseBody> {
+fn created(urls: &Urls, name: &RepositoryName, digest: &Digest) -> Response<ResponseBody> {
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
-    headers.insert(LOCATION, value(&app.urls.blob(name, digest)));
+    headers.insert(LOCATION, value(&urls.blob(name, digest)));
     headers.insert(CONTENT_DIGEST, value(&digest.to_string()));
     response
 }

@@ -4,6 +4,7 @@ use super::*;
 
 mod environment;
 mod examples;
+mod issuers;
 
 /// A configuration that is complete in itself; tables append to it.
 const BASE: &str = "version: 0.1\nstorage: {inmemory: {}}\nauth: none\nhttp: {addr: ':5000'}\n";
@@ -254,15 +255,45 @@ fn http_values_that_do_not_fit_are_refused() {
         ("tls: {minimumtls: tls1.1}", "expected tls1.2 or tls1.3"),
         (
             "tls: {clientcas: [ca.pem]}",
-            "http.tls.clientcas is not served",
+            "http.tls.clientcas: it needs http.tls.certificate",
         ),
         (
-            "tls: {ciphersuites: [x]}",
-            "http.tls.ciphersuites is not served",
+            "tls: {clientauth: yes}",
+            "http.tls.clientauth: expected one of request-client-cert, require-any-client-cert, \
+             verify-client-cert-if-given, require-and-verify-client-cert, found \"yes\"",
+        ),
+        (
+            "tls: {ciphersuites: [TLS_RSA_WITH_RC4_128_SHA]}",
+            "http.tls.ciphersuites: \"TLS_RSA_WITH_RC4_128_SHA\" is no cipher suite that can be \
+             had; these are: TLS_AES_128_GCM_SHA256, ",
         ),
         (
             "tls: {letsencrypt: {cachefile: x}}",
-            "http.tls.letsencrypt.cachefile is not served",
+            "http.tls.letsencrypt.hosts: the names",
+        ),
+        (
+            "tls: {letsencrypt: {email: a@b.c}}",
+            "http.tls.letsencrypt.hosts: the names",
+        ),
+        (
+            "tls: {certificate: c, key: k, letsencrypt: {cachefile: x, hosts: [a.b]}}",
+            "http.tls.letsencrypt.cachefile: there is http.tls.certificate too",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: ['*.a.b']}}",
+            "http.tls.letsencrypt.hosts: expected a host name",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: [a.b], email: a?b@c}}",
+            "http.tls.letsencrypt.email: expected an address",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: [a.b], directoryurl: 'http://c/d'}}",
+            "http.tls.letsencrypt.directoryurl: expected an https URL",
+        ),
+        (
+            "tls: {letsencrypt: {cachefile: x, hosts: [a.b], httpaddr: '80'}}",
+            "http.tls.letsencrypt.httpaddr: expected host:port",
         ),
         (
             "debug: {prometheus: {enabled: true}}",
@@ -383,11 +414,20 @@ http:
   relativeurls: true
   headers: {X-A: [b, c], X-D: 'e: f'}
   draintimeout: 1m
-  tls: {certificate: c.pem, key: k.pem, minimumtls: tls1.3}
+  tls:
+    certificate: c.pem
+    key: k.pem
+    minimumtls: tls1.3
+    ciphersuites: [TLS_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]
+    clientcas: [a.pem, b.pem]
+    clientauth: verify-client-cert-if-given
   http2: {disabled: true}
   h2c: {enabled: true}
   debug: {addr: 'localhost:5001'}
   limits: {maxconnections: 10, idletimeout: 1500ms, minimumrate: 0}
+  proxies: {trusted: [unix, 10.0.0.0/8, '::1'], protocol: true}
+  ratelimits: {anonymous: {requests: 5}, user: {requests: 9, burst: 100, concurrent: 3}}
+access: {audit: {path: /var/log/audit, log: true, which: denials}}
 auth: {htpasswd: {realm: r, path: /p}}
 middleware: {storage: [{name: redirect, options: {baseurl: 'https://cdn/x'}}]}
 health: {storagedriver: {enabled: true, interval: 3s, threshold: 3}}
@@ -399,9 +439,23 @@ validation:
     indexes: {platforms: List, platformlist: [{architecture: amd64, os: linux}]}
     references: none
 ";
+    let ordered = "version: 0.1
+storage: inmemory
+auth: none
+http:
+  tls:
+    letsencrypt:
+      cachefile: /c
+      email: a@b.c
+      hosts: [A.example.org, b.example.org]
+      directoryurl: https://ca.example.org/dir
+      cafile: ca.pem
+      httpaddr: ':80'
+    clientcas: [a.pem]
+";
     let sparse = "version: 0.1\nstorage: inmemory\nvalidation: {disabled: true}\n\
                   http: {net: unix, addr: /run/r.sock}\nauth: none\n";
-    for text in [rich, sparse, BUILT_IN] {
+    for text in [rich, ordered, sparse, BUILT_IN] {
         let settings = settings_of(text, &[]);
         let printed = settings.to_yaml();
         assert_eq!(settings_of(&printed, &[]), settings, "{printed}");

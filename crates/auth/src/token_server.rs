@@ -1,0 +1,218 @@
+//! What the token endpoint answers (the Docker registry token specification, its OAuth 2 form, and
+//! RFC 8693 for tokens of other issuers).
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use crate::authenticators::Authenticators;
+use crate::authoriser::Authoriser;
+use crate::basic::Credentials;
+use crate::error::{Reason, Refusal};
+use crate::issuer::Issuer;
+use crate::policy::{Circumstances, Wish};
+use crate::principal::{Credential, Identity, Kind, Principal};
+use crate::scope::{Access, Scope};
+use crate::secret::Secret;
+
+/// A request for a token.
+#[derive(Debug)]
+pub struct TokenRequest<'a> {
+    /// Whose it shall be.
+    pub grant: TokenGrant<'a>,
+    /// What it shall cover: parameters with scopes apart by spaces.
+    pub scopes: Vec<&'a str>,
+    /// For which service.
+    pub service: Option<&'a str>,
+    /// Whether a refresh token shall come with it.
+    pub offline: bool,
+    /// Where the request comes from.
+    pub client: Option<IpAddr>,
+}
+
+/// What a request for a token brings to show whose it is.
+pub enum TokenGrant<'a> {
+    /// The value of an `Authorization` header, or none, which is nobody in particular.
+    Basic(Option<&'a [u8]>),
+    /// A name and a password.
+    Password(&'a str, &'a str),
+    /// A refresh token.
+    Refresh(&'a str),
+    /// A token of an OIDC issuer (RFC 8693).
+    Exchange(&'a str),
+}
+
+/// A token, as its holder gets it.
+pub struct TokenAnswer {
+    /// The token.
+    pub token: String,
+    /// A token to get others with, where one was asked for and can be had.
+    pub refresh_token: Option<String>,
+    /// When it was issued.
+    pub issued_at: SystemTime,
+    /// For how long it holds.
+    pub lifetime: Duration,
+    /// What it covers, as in a challenge.
+    pub scope: String,
+    /// Whose it is.
+    pub principal: Principal,
+}
+
+/// Without the tokens.
+impl std::fmt::Debug for TokenAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenAnswer")
+            .field("scope", &self.scope)
+            .field("principal", self.principal.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for TokenGrant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Basic(_) => "Basic",
+            Self::Password(..) => "Password",
+            Self::Refresh(_) => "Refresh",
+            Self::Exchange(_) => "Exchange",
+        })
+    }
+}
+
+impl Authoriser {
+    /// Whether there is a token server.
+    #[must_use]
+    pub fn issues_tokens(&self) -> bool {
+        self.issuer.is_some() && self.authenticators.is_some()
+    }
+
+    /// Issues a token that covers what was asked for, as far as the policy allows it.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for wrong credentials, and for nobody in particular where they may do
+    /// nothing; `BadTokenRequest`; `Busy`; `Unavailable`.
+    pub async fn token(&self, request: &TokenRequest<'_>) -> Result<TokenAnswer, Refusal> {
+        let (Some(issuer), Some(authenticators)) = (&self.issuer, &self.authenticators) else {
+            return Err(Refusal::BadTokenRequest("this registry issues no tokens"));
+        };
+        let service = &issuer.settings().service;
+        if request.service.is_some_and(|wanted| wanted != service) {
+            return Err(Refusal::BadTokenRequest(
+                "the service is not this registry; ask with the service of its challenge",
+            ));
+        }
+        let identity = self.holder(issuer, authenticators, request).await?;
+        let access = self.covered(&identity, request);
+        let issued = issuer
+            .issue(&identity, &access)
+            .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+        let refresh_token = match (&request.grant, request.offline) {
+            // The one that came holds on.
+            (TokenGrant::Refresh(token), _) => Some((*token).to_owned()),
+            (_, true) => refresh(issuer, authenticators, &identity).await?,
+            (_, false) => None,
+        };
+        let scope: Vec<String> = access.scopes().map(|scope| scope.to_string()).collect();
+        Ok(TokenAnswer {
+            token: issued.token,
+            refresh_token,
+            issued_at: issued.issued_at,
+            lifetime: issued.lifetime,
+            scope: scope.join(" "),
+            principal: Principal::new(identity, Credential::Token(access)),
+        })
+    }
+
+    async fn holder(
+        &self,
+        issuer: &Issuer,
+        authenticators: &Authenticators,
+        request: &TokenRequest<'_>,
+    ) -> Result<Identity, Refusal> {
+        let client = request.client;
+        let known = match &request.grant {
+            TokenGrant::Basic(None) => None,
+            TokenGrant::Basic(Some(value)) => self.by_basic(authenticators, value, client).await?,
+            TokenGrant::Exchange(token) => Some(authenticators.exchange(token).await?),
+            TokenGrant::Password(user, password) => {
+                let credentials = Credentials {
+                    user: (*user).to_owned(),
+                    password: Secret::new(password.as_bytes()),
+                };
+                Some(self.login(authenticators, &credentials, client).await?)
+            }
+            TokenGrant::Refresh(token) => Some(refreshed(issuer, authenticators, token).await?),
+        };
+        let identity = known.unwrap_or_else(Identity::anonymous);
+        let is_anonymous = identity.kind == Kind::Anonymous;
+        if is_anonymous && !self.policy().admits(&identity) {
+            return Err(Refusal::Unauthenticated(Reason::Missing));
+        }
+        Ok(identity)
+    }
+
+    /// What was asked for and is allowed.
+    fn covered(&self, identity: &Identity, request: &TokenRequest<'_>) -> Access {
+        let principal = Principal::new(identity.clone(), Credential::Own);
+        let circumstances = Circumstances {
+            client: request.client,
+            now: SystemTime::now(),
+        };
+        let policy = self.policy();
+        let covered = |scope: Scope| match scope {
+            Scope::Catalog => {
+                let allowed = policy.decide_catalog(&principal).allowed;
+                allowed.then_some(Scope::Catalog)
+            }
+            Scope::Repository(name, actions) => {
+                let wish = Wish {
+                    principal: &principal,
+                    repository: &name,
+                    circumstances,
+                };
+                let permitted = policy.permitted(&wish, actions);
+                (!permitted.is_empty()).then_some(Scope::Repository(name, permitted))
+            }
+        };
+        let scopes = Scope::parse_all(request.scopes.iter().copied());
+        scopes.into_iter().filter_map(covered).collect()
+    }
+}
+
+/// The longest that a login of an OIDC issuer counts: so long it may take until a group that was
+/// taken away there is gone here.
+const WITHOUT_ASKING: Duration = Duration::from_secs(12 * 3_600);
+
+async fn refresh(
+    issuer: &Issuer,
+    authenticators: &Authenticators,
+    identity: &Identity,
+) -> Result<Option<String>, Refusal> {
+    let Some((identity, fingerprint)) = authenticators.current(identity).await? else {
+        return Ok(None);
+    };
+    let lifetime = match identity.kind {
+        // Nobody can be asked whether they are still who they were.
+        Kind::Oidc => issuer.settings().refresh_lifetime.min(WITHOUT_ASKING),
+        _ => issuer.settings().refresh_lifetime,
+    };
+    let issued = issuer
+        .issue_refresh(&identity, fingerprint, lifetime)
+        .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+    Ok(Some(issued.token))
+}
+
+/// Who a refresh token is of, as they are known now: groups and all.
+pub(crate) async fn refreshed(
+    issuer: &Issuer,
+    authenticators: &Authenticators,
+    token: &str,
+) -> Result<Identity, Refusal> {
+    let wrong = || Refusal::Unauthenticated(Reason::Token);
+    let refresh = issuer.verify_refresh(token).await.map_err(|_| wrong())?;
+    let current = authenticators.current(&refresh.identity).await?;
+    let (identity, fingerprint) = current.ok_or_else(wrong)?;
+    if fingerprint != refresh.fingerprint {
+        return Err(wrong());
+    }
+    Ok(identity)
+}

@@ -1,0 +1,87 @@
+//! The parts of the registry that take a new configuration while they serve.
+
+use std::sync::Arc;
+
+use roadstead_auth::Authoriser;
+use roadstead_server::Perimeter;
+
+use crate::config::Settings;
+use crate::logging::Levels;
+use crate::reload::{Change, Part};
+use crate::wire;
+
+impl Part for Levels {
+    fn name(&self) -> &'static str {
+        "log"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["log.level", "log.accesslog"]
+    }
+
+    fn prepare(&self, settings: &Settings) -> anyhow::Result<Change> {
+        let (levels, log) = (self.clone(), settings.log.clone());
+        Ok(Box::new(move || levels.change(&log)))
+    }
+}
+
+/// Trusted proxies and limits of requests.
+pub(crate) struct AtPerimeter(pub(crate) Arc<Perimeter>);
+
+impl Part for AtPerimeter {
+    fn name(&self) -> &'static str {
+        "perimeter"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["http.proxies", "http.ratelimits"]
+    }
+
+    fn prepare(&self, settings: &Settings) -> anyhow::Result<Change> {
+        let perimeter = Arc::clone(&self.0);
+        let proxies = wire::proxies(&settings.http.proxies);
+        let rates = wire::rates(&settings.http.rate_limits);
+        Ok(Box::new(move || {
+            perimeter.trust(proxies);
+            perimeter.limit(&rates);
+        }))
+    }
+}
+
+/// The rules of access.
+pub(crate) struct Access(pub(crate) Arc<Authoriser>);
+
+impl Part for Access {
+    fn name(&self) -> &'static str {
+        "access"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &["access.preset", "access.groups", "access.rules"]
+    }
+
+    fn prepare(&self, settings: &Settings) -> anyhow::Result<Change> {
+        let (authoriser, policy) = (Arc::clone(&self.0), wire::policy(settings)?);
+        Ok(Box::new(move || authoriser.set_policy(policy)))
+    }
+}
+
+/// The file of users.
+pub(crate) struct Users(pub(crate) Arc<Authoriser>);
+
+impl Part for Users {
+    fn name(&self) -> &'static str {
+        "htpasswd"
+    }
+
+    fn look(&self) {
+        self.0.look();
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problem = self.0.problem()?;
+        Some(format!(
+            "the file of users as it is now cannot be used ({problem}), and those of before stay"
+        ))
+    }
+}
