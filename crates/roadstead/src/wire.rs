@@ -147,25 +147,48 @@ pub(crate) async fn tls(settings: &Settings) -> anyhow::Result<Option<(Tls, Opti
     let Some(tls) = &settings.http.tls else {
         return Ok(None);
     };
-    let identity = match &tls.identity {
-        config::Identity::Files { certificate, key } => Identity::Files {
+    let acme = match &tls.identity {
+        config::Identity::Files { .. } => None,
+        config::Identity::LetsEncrypt(letsencrypt) => Some(acme(letsencrypt).await?),
+    };
+    let told = tls_settings(settings, acme.clone()).context(NEEDS_RESTART)?;
+    Ok(Some((Tls::load(told)?, acme)))
+}
+
+/// Makes ready what these settings say of TLS, for a server that speaks it already.
+///
+/// # Errors
+/// Files that cannot be read or do not belong together, and what only a restart can change.
+pub(crate) fn change_tls(
+    tls: &Tls,
+    settings: &Settings,
+) -> anyhow::Result<Box<dyn FnOnce() + Send>> {
+    let told = tls_settings(settings, tls.acme()).context(NEEDS_RESTART)?;
+    Ok(tls.prepare(told)?)
+}
+
+const NEEDS_RESTART: &str =
+    "http.tls: a change to clear text, or between files and letsencrypt, needs a restart";
+
+/// What TLS is told, if the settings have TLS with certificates from files, or from `acme` where
+/// that is there.
+fn tls_settings(settings: &Settings, acme: Option<Arc<Acme>>) -> Option<TlsSettings> {
+    let tls = settings.http.tls.as_ref()?;
+    let identity = match (&tls.identity, acme) {
+        (config::Identity::Files { certificate, key }, None) => Identity::Files {
             certificate: certificate.clone(),
             key: key.clone(),
         },
-        config::Identity::LetsEncrypt(letsencrypt) => Identity::Acme(acme(letsencrypt).await?),
+        (config::Identity::LetsEncrypt(_), Some(acme)) => Identity::Acme(acme),
+        _ => return None,
     };
-    let acme = match &identity {
-        Identity::Files { .. } => None,
-        Identity::Acme(acme) => Some(Arc::clone(acme)),
-    };
-    let tls = Tls::load(TlsSettings {
+    Some(TlsSettings {
         identity,
         minimum: tls.minimum,
         cipher_suites: tls.cipher_suites.clone(),
         client_auth: tls.client_auth.clone(),
         http2: settings.http.http2,
-    })?;
-    Ok(Some((tls, acme)))
+    })
 }
 
 /// Certificates from an ACME server, those of before at once.

@@ -223,8 +223,14 @@ impl App {
             client: client.ip,
         };
         let needs = || Needs::of(route.as_ref(), &parts);
-        let caller =
-            Caller::identify(&self.authoriser, &parts.headers, &presented, trail.clone(), needs).await?;
+        let caller = Caller::identify(
+            &self.authoriser,
+            &parts.headers,
+            &presented,
+            trail.clone(),
+            needs,
+        )
+        .await?;
         *principal = Some(caller.name().clone());
         if let Some(trail) = trail {
             trail.identified(caller.name());
