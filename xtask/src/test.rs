@@ -35,9 +35,9 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
                      --features roadstead/failpoints --all-targets -- -D warnings";
         command::show(cargo().args(words.split_whitespace()))
     })?;
-    // Tests set clocks with the one, stand behind two and get certificates from the last. Where they
-    // cannot be had, they say so.
-    Tools::provide(&["faketime", "nginx", "haproxy", "pebble"]);
+    // Tests set clocks with the one, stand behind two, get certificates from the next and ask the
+    // last. Where they cannot be had, they say so.
+    Tools::provide(&["faketime", "nginx", "haproxy", "pebble", "openssl", "slapd"]);
     faults::provide(report)?;
     report.step("tests", |_| {
         command::show(cargo().args(["test", "--workspace"]))

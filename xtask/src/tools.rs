@@ -32,7 +32,7 @@ pub(crate) struct GoProgram {
 }
 
 /// What Debian has: container clients, what sets clocks, makes certificates and disks and traces,
-/// proxies to stand behind, of which one is measured beside.
+/// proxies to stand behind, of which one is measured beside, and a directory to log in by.
 pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "dockerd",
@@ -72,6 +72,11 @@ pub(crate) const PACKAGED: &[Packaged] = &[
     Packaged {
         program: "openssl",
         package: "openssl",
+        needs_root: false,
+    },
+    Packaged {
+        program: "slapd",
+        package: "slapd",
         needs_root: false,
     },
     Packaged {

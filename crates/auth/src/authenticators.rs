@@ -1,12 +1,14 @@
 //! Every way to log in by name and password, one after the other.
 //!
-//! A name is looked for where names are known, in a fixed order: local users, then the htpasswd
-//! file. Whoever knows it decides alone. So a password of one place is never shown to another, and
-//! nobody can take a name over by adding it elsewhere.
+//! A name is looked for where names are known, in a fixed order: local users, the htpasswd file, the
+//! directory. Whoever knows it decides alone. So a password of one place is never shown to another,
+//! and nobody can take a name over by adding it elsewhere. Keys of robots and tokens of OIDC issuers
+//! say themselves where they belong.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -20,6 +22,8 @@ use crate::authoriser::SetupError;
 use crate::basic::Credentials;
 use crate::error::{Reason, Refusal};
 use crate::hash::{Hash, hash_password};
+use crate::ldap::Ldap;
+use crate::oidc::{OidcIdentity, OidcIssuers};
 use crate::principal::{Identity, Kind};
 use crate::user_file::UserFile;
 use crate::verify::{NotChecked, Verifier};
@@ -29,6 +33,8 @@ pub(crate) struct Authenticators {
     /// Local users and robots.
     accounts: Option<Meta>,
     htpasswd: Option<Arc<UserFile>>,
+    ldap: Option<Ldap>,
+    pub(crate) oidc: OidcIssuers,
     verifier: Verifier,
     /// Nobody's hash, as costly as those of local users.
     nobody: Hash,
@@ -36,13 +42,26 @@ pub(crate) struct Authenticators {
 
 /// When to come again with a password that there was no time for.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// What a client may give as the name where the password is a token that has one of its own.
+const TOKEN_USER: &str = "oidc";
 
 impl Authenticators {
-    pub(crate) fn new(htpasswd: Option<&Path>, accounts: Option<Meta>) -> Result<Self, SetupError> {
+    /// Blocks while it reads the file.
+    ///
+    /// # Errors
+    /// What cannot be used.
+    pub(crate) fn new(
+        htpasswd: Option<&Path>,
+        accounts: Option<Meta>,
+        ldap: Option<Ldap>,
+        oidc: OidcIssuers,
+    ) -> Result<Self, SetupError> {
         let made = hash_password(b"nobody")?;
         Ok(Self {
             accounts,
             htpasswd: htpasswd.map(UserFile::open).transpose()?.map(Arc::new),
+            ldap,
+            oidc,
             verifier: Verifier::new()?,
             nobody: Hash::parse(&made)?.nobody_like(),
         })
@@ -52,65 +71,120 @@ impl Authenticators {
     ///
     /// # Errors
     /// `Unauthenticated`, `Busy`, `Unavailable`.
-    pub(crate) async fn login(&self, credentials: &Credentials) -> Result<Identity, Refusal> {
-        if let Some(robot) = self.robot(credentials).await? {
+    pub(crate) async fn login(
+        &self,
+        credentials: &Credentials,
+        client: Option<IpAddr>,
+    ) -> Result<Identity, Refusal> {
+        let text = str::from_utf8(credentials.password.expose()).unwrap_or_default();
+        if let Some(robot) = self.robot(&credentials.user, text).await? {
             return Ok(robot);
         }
+        if self.oidc.iter().next().is_some() && looks_like_a_token(text) {
+            let identity = self.exchange(text).await?;
+            return match stands_for(&identity, &credentials.user) {
+                true => Ok(identity),
+                false => Err(wrong()),
+            };
+        }
+        self.by_password(credentials, client).await
+    }
+
+    async fn by_password(
+        &self,
+        credentials: &Credentials,
+        client: Option<IpAddr>,
+    ) -> Result<Identity, Refusal> {
         let user = credentials.user.as_str();
         let local = self.account(AccountKind::User, user).await?;
+        let local_hash = match &local {
+            Some(row) => Some(Hash::parse(row.hash.as_str()).map_err(unavailable)?),
+            None => None,
+        };
         let users = match &self.htpasswd {
             Some(file) => Some(file.users().await),
             None => None,
         };
-        let hash_of_local = match &local {
-            Some(row) => Some(
-                Hash::parse(row.hash.as_str())
-                    .map_err(|error| Refusal::Unavailable(Box::new(error)))?,
-            ),
-            None => None,
-        };
-        let known = match (&hash_of_local, &users) {
-            (Some(hash), _) => Some(hash),
-            (None, Some(users)) => users.find(user),
-            (None, None) => None,
-        };
+        let of_file = || users.as_ref().and_then(|users| users.find(user));
+        let known = local_hash.as_ref().or_else(of_file);
+        if let (None, Some(ldap)) = (known, &self.ldap) {
+            return self.by_directory(ldap, credentials, client).await;
+        }
         // Somebody unknown costs what the costliest of those who are known do.
         let nobody = match &users {
             Some(users) if self.accounts.is_none() => users.nobody(),
             Some(users) if users.nobody().work() > self.nobody.work() => users.nobody(),
             _ => &self.nobody,
         };
-        let outcome = self.verifier.verify_one(known, nobody, credentials).await;
-        match outcome.map_err(not_checked)? {
+        let outcome = self.verifier.verify_one(known, nobody, credentials, client);
+        match outcome.await.map_err(not_checked)? {
             // Whether an account is disabled is told to nobody who does not know its password.
             true if local.as_ref().is_none_or(is_active) => {
                 let groups = local.map(|row| row.groups).unwrap_or_default();
                 Ok(Identity::user(user).in_groups(groups))
             }
-            _ => Err(Refusal::Unauthenticated(Reason::Wrong)),
+            _ => Err(wrong()),
         }
     }
 
+    async fn by_directory(
+        &self,
+        ldap: &Ldap,
+        credentials: &Credentials,
+        client: Option<IpAddr>,
+    ) -> Result<Identity, Refusal> {
+        if let Some(found) = ldap.remembered(&credentials.user, &credentials.password) {
+            return Ok(Identity::user(&found.user).in_groups(found.groups));
+        }
+        let attempt = self.verifier.attempt(&credentials.user, client);
+        let attempt = attempt.map_err(not_checked)?;
+        let found = ldap.login(&credentials.user, &credentials.password);
+        match found.await.map_err(unavailable)? {
+            Some(found) => {
+                attempt.succeeded(Instant::now());
+                Ok(Identity::user(&found.user).in_groups(found.groups))
+            }
+            None => {
+                attempt.failed(Instant::now());
+                Err(wrong())
+            }
+        }
+    }
+
+    /// The identity that a token of an OIDC issuer vouches for.
+    ///
+    /// # Errors
+    /// `Unauthenticated`, `Unavailable`.
+    pub(crate) async fn exchange(&self, token: &str) -> Result<Identity, Refusal> {
+        let verified = self.oidc.verify(token, SystemTime::now()).await;
+        let identity = verified.map_err(|error| {
+            if error.is_unavailable() {
+                return unavailable(error);
+            }
+            tracing::debug!(%error, "a token of an OIDC issuer was refused");
+            Refusal::Unauthenticated(Reason::Token)
+        })?;
+        Ok(oidc_identity(identity))
+    }
+
     /// The robot whose key stands in for a password. None: it is no key of ours.
-    async fn robot(&self, credentials: &Credentials) -> Result<Option<Identity>, Refusal> {
+    async fn robot(&self, user: &str, password: &str) -> Result<Option<Identity>, Refusal> {
         let Some(metadata) = &self.accounts else {
             return Ok(None);
         };
-        let text = str::from_utf8(credentials.password.expose()).unwrap_or_default();
-        let Ok(key) = ApiKey::parse(text) else {
+        let Ok(key) = ApiKey::parse(password) else {
             return Ok(None);
         };
         let found = metadata.account_by_id(key.id()).await;
-        let found = found.map_err(|error| Refusal::Unavailable(Box::new(error)))?;
-        let robot = found.filter(|row| {
+        let robot = found.map_err(unavailable)?.filter(|row| {
             row.kind == AccountKind::Robot
-                && row.name == credentials.user
+                && row.name == user
                 && key.matches(row.hash.as_str())
                 && is_active(row)
         });
         match robot {
             Some(row) => Ok(Some(robot_identity(row))),
-            None => Err(Refusal::Unauthenticated(Reason::Wrong)),
+            None => Err(wrong()),
         }
     }
 
@@ -118,8 +192,7 @@ impl Authenticators {
         let Some(metadata) = &self.accounts else {
             return Ok(None);
         };
-        let found = metadata.account(kind, name).await;
-        found.map_err(|error| Refusal::Unavailable(Box::new(error)))
+        metadata.account(kind, name).await.map_err(unavailable)
     }
 
     /// Somebody as they are known now, with a mark that changes when their credentials do. None:
@@ -135,7 +208,8 @@ impl Authenticators {
         let kind = match identity.kind {
             Kind::User => AccountKind::User,
             Kind::Robot => AccountKind::Robot,
-            Kind::Anonymous | Kind::Oidc | Kind::Certificate => return Ok(None),
+            Kind::Oidc => return Ok(self.current_person(identity)),
+            Kind::Anonymous | Kind::Certificate => return Ok(None),
         };
         if let Some(row) = self.account(kind, name).await? {
             if !is_active(&row) {
@@ -148,14 +222,39 @@ impl Authenticators {
             };
             return Ok(Some((identity, mark)));
         }
-        let (Kind::User, Some(file)) = (identity.kind, &self.htpasswd) else {
+        if kind == AccountKind::Robot {
+            return Ok(None);
+        }
+        if let Some(file) = &self.htpasswd
+            && let Some(hash) = file.users().await.find(name)
+        {
+            return Ok(Some((Identity::user(name), fingerprint(hash.text()))));
+        }
+        let Some(ldap) = &self.ldap else {
             return Ok(None);
         };
-        let users = file.users().await;
-        let known = users.find(name);
-        Ok(known.map(|hash| (Identity::user(name), fingerprint(hash.text()))))
+        // A directory does not show what would change with the password: who is in it still, is.
+        let found = ldap.find(name).await.map_err(unavailable)?;
+        Ok(found.map(|found| {
+            let identity = Identity::user(&found.user).in_groups(found.groups);
+            (identity, fingerprint("directory"))
+        }))
     }
 
+    /// A person whom an OIDC issuer vouched for at their login. Jobs get no refresh tokens: theirs
+    /// end with them.
+    fn current_person(&self, identity: &Identity) -> Option<(Identity, String)> {
+        let issuer = self.oidc.iter().find(|issuer| {
+            let name = identity.short_name();
+            name.strip_prefix(issuer.name())
+                .is_some_and(|rest| rest.starts_with('/'))
+        })?;
+        issuer
+            .is_for_person(&identity.claims)
+            .then(|| (identity.clone(), fingerprint(issuer.issuer())))
+    }
+
+    /// Looks whether the file has changed. Blocks.
     pub(crate) fn look(&self) {
         if let Some(file) = &self.htpasswd {
             file.refresh();
@@ -163,16 +262,42 @@ impl Authenticators {
     }
 
     pub(crate) fn problem(&self) -> Option<String> {
-        self.htpasswd.as_ref().and_then(|file| file.problem())
+        let of_file = self.htpasswd.as_ref().and_then(|file| file.problem());
+        of_file.or_else(|| self.oidc.iter().find_map(|issuer| issuer.problem()))
     }
+}
+
+/// Whether somebody may call themselves so who brings a token in place of a password.
+pub(crate) fn stands_for(identity: &Identity, user: &str) -> bool {
+    identity.short_name() == user || (identity.kind == Kind::Oidc && user == TOKEN_USER)
+}
+
+fn oidc_identity(found: OidcIdentity) -> Identity {
+    let name = format!("{}/{}", found.issuer, found.username);
+    Identity::new(Kind::Oidc, &name)
+        .in_groups(found.groups)
+        .with_claims(found.claims)
 }
 
 fn robot_identity(row: AccountRow) -> Identity {
     Identity::new(Kind::Robot, &row.name).in_groups(row.groups)
 }
 
+/// Three parts, the first of which begins as a JSON object does in base64.
+fn looks_like_a_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
+}
+
 fn is_active(row: &AccountRow) -> bool {
     row.standing(SystemClock.now()) == Standing::Active
+}
+
+fn wrong() -> Refusal {
+    Refusal::Unauthenticated(Reason::Wrong)
+}
+
+fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Refusal {
+    Refusal::Unavailable(Box::new(error))
 }
 
 fn not_checked(error: NotChecked) -> Refusal {
@@ -180,7 +305,8 @@ fn not_checked(error: NotChecked) -> Refusal {
         NotChecked::Busy => Refusal::Busy {
             retry_after: RETRY_AFTER,
         },
-        NotChecked::Failed(error) => Refusal::Unavailable(Box::new(error)),
+        NotChecked::Wait(retry_after) => Refusal::Busy { retry_after },
+        NotChecked::Failed(error) => unavailable(error),
     }
 }
 

@@ -10,13 +10,16 @@ use roadstead_metadata::Meta;
 use roadstead_oci::{Action, ActionSet, CatalogGrant, Grant, RepositoryName};
 use serde_json::{Map, Value, json};
 
-use crate::authenticators::Authenticators;
+use crate::authenticators::{Authenticators, stands_for};
 use crate::basic::{BasicError, Credentials};
 use crate::certificate::ClientCertificate;
 use crate::challenge::{BearerError, Challenge, Origin, Realm};
 use crate::error::{Reason, Refusal};
+use crate::external::{External, ExternalTokens};
 use crate::hash::{HashError, NewHashError};
 use crate::issuer::{Issuer, IssuerSettings, SigningKeyError, TokenRefused};
+use crate::ldap::Ldap;
+use crate::oidc::OidcIssuers;
 use crate::policy::{Candidate, Circumstances, Decision, Policy, Preset, Wish};
 use crate::principal::{Credential, Identity, Kind, Principal};
 use crate::scope::Scope;
@@ -28,6 +31,9 @@ pub struct Authoriser {
     /// None: nobody is asked who they are.
     pub(crate) authenticators: Option<Authenticators>,
     pub(crate) issuer: Option<Issuer>,
+    external: Option<ExternalTokens>,
+    /// Whether every `Authorization` header is somebody.
+    silly: bool,
     policy: ArcSwap<Policy>,
     /// Whether a client certificate says who asks.
     certificates: bool,
@@ -35,7 +41,6 @@ pub struct Authoriser {
 }
 
 /// What an authoriser is made of.
-#[derive(Debug)]
 pub struct Setup {
     /// The rules.
     pub policy: Policy,
@@ -43,12 +48,45 @@ pub struct Setup {
     pub realm: String,
     /// Users and hashes in a file.
     pub htpasswd: Option<PathBuf>,
+    /// Tokens of an external issuer.
+    pub external: Option<External>,
+    /// Every `Authorization` header is somebody, as `distribution`'s `silly`: realm and service.
+    pub silly: Option<(String, String)>,
+    /// Issuers of identities.
+    pub oidc: OidcIssuers,
+    /// A directory of users.
+    pub ldap: Option<Ldap>,
     /// Whether local users and robots of the metadata store may come in.
     pub accounts: bool,
     /// Whether a verified client certificate says who asks.
     pub certificates: bool,
     /// The built-in token server.
     pub issuer: Option<IssuerSettings>,
+}
+
+impl Setup {
+    fn challenge(&self) -> Challenge {
+        if let Some(external) = &self.external {
+            return external.challenge();
+        }
+        let realm = |issuer: &IssuerSettings| issuer.realm.clone().map(Realm::Url);
+        let own = self.issuer.as_ref().and_then(|issuer| {
+            realm(issuer).map(|realm| Challenge::Bearer {
+                realm,
+                service: issuer.service.clone(),
+            })
+        });
+        let silly = self
+            .silly
+            .as_ref()
+            .map(|(realm, service)| Challenge::Bearer {
+                realm: Realm::Url(realm.clone()),
+                service: service.clone(),
+            });
+        silly.or(own).unwrap_or_else(|| Challenge::Basic {
+            realm: self.realm.clone(),
+        })
+    }
 }
 
 /// Why there is no authoriser.
@@ -98,6 +136,8 @@ impl Authoriser {
         Self {
             authenticators: None,
             issuer: None,
+            external: None,
+            silly: false,
             certificates: false,
             policy: ArcSwap::from_pointee(Policy::preset(Preset::Open)),
             challenge: Challenge::Basic {
@@ -112,18 +152,9 @@ impl Authoriser {
     /// [`SetupError`]: whatever is configured and cannot be used. Nothing is left out instead.
     pub async fn new(setup: Setup, metadata: Meta) -> Result<Self, SetupError> {
         let accounts = setup.accounts.then(|| metadata.clone());
-        let authenticators = Authenticators::new(setup.htpasswd.as_deref(), accounts)?;
-        let realm = setup.issuer.as_ref().and_then(|issuer| {
-            let realm = issuer.realm.clone()?;
-            Some((realm, issuer.service.clone()))
-        });
-        let challenge = match realm {
-            Some((realm, service)) => Challenge::Bearer {
-                realm: Realm::Url(realm),
-                service,
-            },
-            None => Challenge::Basic { realm: setup.realm },
-        };
+        let challenge = setup.challenge();
+        let file = setup.htpasswd.as_deref();
+        let authenticators = Authenticators::new(file, accounts, setup.ldap, setup.oidc)?;
         let issuer = match setup.issuer {
             Some(settings) => Some(Issuer::open(settings, metadata).await?),
             None => None,
@@ -131,6 +162,10 @@ impl Authoriser {
         Ok(Self {
             authenticators: Some(authenticators),
             issuer,
+            external: setup
+                .external
+                .map(|external| ExternalTokens::new(external.verifier)),
+            silly: setup.silly.is_some(),
             certificates: setup.certificates,
             policy: ArcSwap::from_pointee(setup.policy),
             challenge,
@@ -160,6 +195,22 @@ impl Authoriser {
         }
     }
 
+    /// Keeps keys of other issuers as new as they should be: to be run as a task of its own. It may
+    /// be dropped at any time.
+    pub async fn keep_current(&self) {
+        let external = async {
+            if let Some(external) = &self.external {
+                external.keep_current().await;
+            }
+        };
+        let oidc = async {
+            if let Some(authenticators) = &self.authenticators {
+                authenticators.oidc.keep_current().await;
+            }
+        };
+        tokio::join!(external, oidc);
+    }
+
     /// Finds out who asks. Whoever brings no credentials is nobody in particular.
     ///
     /// # Errors
@@ -180,10 +231,16 @@ impl Authoriser {
                 _ => Principal::anonymous(),
             });
         };
+        if self.silly && !value.is_empty() {
+            return Ok(Principal::new(Identity::user("silly"), Credential::Own));
+        }
         if let Some(token) = bearer(value) {
             return self.by_token(token).await;
         }
-        let identity = match self.by_basic(authenticators, value).await? {
+        let found = self
+            .by_basic(authenticators, value, presented.client)
+            .await?;
+        let identity = match found {
             Some(identity) => identity,
             None => return Ok(Principal::new(Identity::anonymous(), Credential::Empty)),
         };
@@ -195,9 +252,13 @@ impl Authoriser {
         &self,
         authenticators: &Authenticators,
         value: &[u8],
+        client: Option<IpAddr>,
     ) -> Result<Option<Identity>, Refusal> {
         match Credentials::parse(value) {
-            Ok(credentials) => self.login(authenticators, &credentials).await.map(Some),
+            Ok(credentials) => self
+                .login(authenticators, &credentials, client)
+                .await
+                .map(Some),
             Err(BasicError::Nobody) => Ok(None),
             Err(error) => Err(Refusal::Unauthenticated(Reason::Malformed(error))),
         }
@@ -209,21 +270,25 @@ impl Authoriser {
         &self,
         authenticators: &Authenticators,
         credentials: &Credentials,
+        client: Option<IpAddr>,
     ) -> Result<Identity, Refusal> {
         if let Some(issuer) = &self.issuer
             && let Ok(text) = str::from_utf8(credentials.password.expose())
             && issuer.is_ours(text).await
         {
             let identity = refreshed(issuer, authenticators, text).await?;
-            return match identity.short_name() == credentials.user {
+            return match stands_for(&identity, &credentials.user) {
                 true => Ok(identity),
                 false => Err(Refusal::Unauthenticated(Reason::Wrong)),
             };
         }
-        authenticators.login(credentials).await
+        authenticators.login(credentials, client).await
     }
 
     async fn by_token(&self, token: &str) -> Result<Principal, Refusal> {
+        if token.is_empty() {
+            return Err(Refusal::Unauthenticated(Reason::Missing));
+        }
         let refused = match &self.issuer {
             Some(issuer) => match issuer.verify(token).await {
                 Ok(principal) => return Ok(principal),
@@ -231,8 +296,13 @@ impl Authoriser {
             },
             None => TokenRefused::Foreign,
         };
-        tracing::debug!(%refused, "a token was refused");
-        Err(Refusal::Unauthenticated(Reason::Token))
+        match (&self.external, refused) {
+            (Some(external), TokenRefused::Foreign) => external.verify(token).await,
+            (_, refused) => {
+                tracing::debug!(%refused, "a token was refused");
+                Err(Refusal::Unauthenticated(Reason::Token))
+            }
+        }
     }
 
     /// Lets somebody in at all: what `/v2/` answers. Where anybody can log in, nobody gets in
@@ -374,9 +444,9 @@ impl Authoriser {
     /// Found out when somebody logs in, and by [`Authoriser::look`].
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        self.authenticators
-            .as_ref()
-            .and_then(Authenticators::problem)
+        let of_external = self.external.as_ref().and_then(ExternalTokens::problem);
+        let authenticators = self.authenticators.as_ref();
+        of_external.or_else(|| authenticators.and_then(Authenticators::problem))
     }
 }
 

@@ -27,7 +27,6 @@ pub(crate) enum Challenge {
 pub(crate) enum Realm {
     /// At this URL.
     Url(String),
-    #[allow(dead_code, reason = "external issuers come next")]
     /// At this path of the host that the request named, which the configuration asked for.
     OfRequest {
         /// It begins with a slash.

@@ -16,9 +16,9 @@ use roadstead_metadata::Meta;
 use crate::principal::{Credential, Identity, Principal};
 use crate::scope::Access;
 use claims::{Claims, Use};
-pub use keys::SigningKeyError;
 use keys::KeyRing;
-use remembered::Remembered;
+pub use keys::SigningKeyError;
+pub(crate) use remembered::Remembered;
 
 /// Where tokens are to be had, and for how long they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,10 @@ impl Issuer {
     ///
     /// # Errors
     /// Of the store, and of keys in it that cannot be used.
-    pub(crate) async fn open(settings: IssuerSettings, metadata: Meta) -> Result<Self, SigningKeyError> {
+    pub(crate) async fn open(
+        settings: IssuerSettings,
+        metadata: Meta,
+    ) -> Result<Self, SigningKeyError> {
         let keys = KeyRing::open(metadata, settings.refresh_lifetime).await?;
         Ok(Self {
             settings,
@@ -114,8 +117,8 @@ impl Issuer {
         &self,
         identity: &Identity,
         fingerprint: String,
+        lifetime: Duration,
     ) -> Result<IssuedToken, IssueError> {
-        let lifetime = self.settings.refresh_lifetime;
         let claims = self.claims(identity, lifetime, Use::Refresh);
         self.sign(claims.with_fingerprint(fingerprint), lifetime)
     }

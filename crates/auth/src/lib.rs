@@ -8,6 +8,7 @@
 //! is made, and `token_server.rs` with `issuer.rs`, which make and read our own tokens.
 
 mod accepted;
+mod account_name;
 mod api_key;
 mod authenticators;
 mod authoriser;
@@ -17,51 +18,57 @@ mod certificate;
 mod challenge;
 mod device;
 mod error;
+mod external;
 mod fetch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hash;
 mod htpasswd;
 mod issuer;
-mod network;
 mod jose;
+mod ldap;
+mod network;
 mod oidc;
 mod policy;
 mod principal;
 mod scope;
 mod secret;
-mod token_server;
 mod token;
+mod token_server;
 mod user_file;
 mod verify;
 mod watched;
 
+pub use account_name::{AccountNameError, check_group, check_robot_name, check_user_name};
 pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
 pub use authoriser::{Authoriser, Granted, Presented, Setup, SetupError};
 pub use backoff::{Attempt, LoginBackoff};
 pub use basic::BasicError;
 pub use certificate::{CertificateError, ClientCertificate};
 pub use challenge::{BearerError, Origin};
+pub use device::{DeviceClient, DeviceCode, DeviceError};
 pub use error::{Reason, Refusal};
+pub use external::External;
+pub use fetch::{
+    Allowed, EgressSettings, FetchError, HttpsUrl, InvalidAllowed, InvalidUrl, RootsError,
+};
 pub use hash::{HashError, NewHashError, hash_password};
 pub use issuer::{IssueError, IssuerSettings, SigningKeyError, TokenRefused};
+pub use jose::{Algorithm, BrokenKey, JoseError, JwksError, KeyError, LoadError, UnknownAlgorithm};
+pub use ldap::{Groups as LdapGroups, Ldap, LdapError, LdapIdentity, LdapSettings};
 pub use network::{AddressBlock, Network, NetworkError};
+pub use oidc::{Discovery, OidcError, OidcIdentity, OidcIssuer, OidcIssuers, OidcSettings};
 pub use policy::{
     Circumstances, Decision, Effect, Explanation, Policy, PolicySettings, Preset, Question,
     RuleError, RuleSettings,
 };
 pub use principal::{Kind, Principal};
 pub use scope::Scope;
-pub use token_server::{TokenAnswer, TokenGrant, TokenRequest};
-pub use device::{DeviceClient, DeviceCode, DeviceError};
-pub use fetch::{
-    Allowed, EgressSettings, FetchError, HttpsUrl, InvalidAllowed, InvalidUrl, RootsError,
-};
-pub use jose::{Algorithm, BrokenKey, JoseError, JwksError, KeyError, LoadError, UnknownAlgorithm};
-pub use oidc::{Discovery, OidcError, OidcIdentity, OidcIssuer, OidcIssuers, OidcSettings};
+pub use secret::Secret;
 pub use token::{
     AccessRecord, KeyFileProblem, TokenError, TokenSettings, TokenSetupError, TokenVerifier,
     VerifiedToken,
 };
+pub use token_server::{TokenAnswer, TokenGrant, TokenRequest};
 pub use user_file::{FileProblem, HtpasswdError};
 pub use watched::ReadProblem;

@@ -54,7 +54,6 @@ pub(crate) enum Credential {
     Own,
     /// A token of the registry itself: nothing beyond what was asked for when it was issued.
     Token(Access),
-    #[allow(dead_code, reason = "external issuers come next")]
     /// A token of an external issuer, who decides.
     External(Access),
 }

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq as _;
+
 /// Bytes that a log, an error or a panic must not show: there is no `Display`, and `Debug` says
 /// only that something is there.
 #[derive(Clone)]
-pub(crate) struct Secret(Box<[u8]>);
+pub struct Secret(Box<[u8]>);
 
 impl Secret {
-    pub(crate) fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+    /// Takes the bytes into custody.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
         Self(bytes.into())
     }
 
@@ -17,6 +20,15 @@ impl Secret {
         &self.0
     }
 }
+
+/// In constant time, but for the length.
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,5 +45,6 @@ mod tests {
         let secret = Secret::new(*b"canary");
         assert_eq!(format!("{secret:?} {secret:#?}"), "[secret] [secret]");
         assert_eq!(secret.expose(), b"canary");
+        assert!(secret == Secret::new(*b"canary") && secret != Secret::new(*b"Canary"));
     }
 }

@@ -10,7 +10,7 @@ use crate::basic::Credentials;
 use crate::error::{Reason, Refusal};
 use crate::issuer::Issuer;
 use crate::policy::{Circumstances, Wish};
-use crate::principal::{Credential, Identity, Principal};
+use crate::principal::{Credential, Identity, Kind, Principal};
 use crate::scope::{Access, Scope};
 use crate::secret::Secret;
 
@@ -37,6 +37,8 @@ pub enum TokenGrant<'a> {
     Password(&'a str, &'a str),
     /// A refresh token.
     Refresh(&'a str),
+    /// A token of an OIDC issuer (RFC 8693).
+    Exchange(&'a str),
 }
 
 /// A token, as its holder gets it.
@@ -71,6 +73,7 @@ impl std::fmt::Debug for TokenGrant<'_> {
             Self::Basic(_) => "Basic",
             Self::Password(..) => "Password",
             Self::Refresh(_) => "Refresh",
+            Self::Exchange(_) => "Exchange",
         })
     }
 }
@@ -97,7 +100,7 @@ impl Authoriser {
                 "the service is not this registry; ask with the service of its challenge",
             ));
         }
-        let identity = self.holder(issuer, authenticators, &request.grant).await?;
+        let identity = self.holder(issuer, authenticators, request).await?;
         let access = self.covered(&identity, request);
         let issued = issuer
             .issue(&identity, &access)
@@ -123,22 +126,24 @@ impl Authoriser {
         &self,
         issuer: &Issuer,
         authenticators: &Authenticators,
-        grant: &TokenGrant<'_>,
+        request: &TokenRequest<'_>,
     ) -> Result<Identity, Refusal> {
-        let known = match grant {
+        let client = request.client;
+        let known = match &request.grant {
             TokenGrant::Basic(None) => None,
-            TokenGrant::Basic(Some(value)) => self.by_basic(authenticators, value).await?,
+            TokenGrant::Basic(Some(value)) => self.by_basic(authenticators, value, client).await?,
+            TokenGrant::Exchange(token) => Some(authenticators.exchange(token).await?),
             TokenGrant::Password(user, password) => {
                 let credentials = Credentials {
                     user: (*user).to_owned(),
                     password: Secret::new(password.as_bytes()),
                 };
-                Some(self.login(authenticators, &credentials).await?)
+                Some(self.login(authenticators, &credentials, client).await?)
             }
             TokenGrant::Refresh(token) => Some(refreshed(issuer, authenticators, token).await?),
         };
         let identity = known.unwrap_or_else(Identity::anonymous);
-        let is_anonymous = identity.kind == crate::principal::Kind::Anonymous;
+        let is_anonymous = identity.kind == Kind::Anonymous;
         if is_anonymous && !self.policy().admits(&identity) {
             return Err(Refusal::Unauthenticated(Reason::Missing));
         }
@@ -173,6 +178,10 @@ impl Authoriser {
     }
 }
 
+/// The longest that a login of an OIDC issuer counts: so long it may take until a group that was
+/// taken away there is gone here.
+const WITHOUT_ASKING: Duration = Duration::from_secs(12 * 3_600);
+
 async fn refresh(
     issuer: &Issuer,
     authenticators: &Authenticators,
@@ -181,8 +190,13 @@ async fn refresh(
     let Some((identity, fingerprint)) = authenticators.current(identity).await? else {
         return Ok(None);
     };
+    let lifetime = match identity.kind {
+        // Nobody can be asked whether they are still who they were.
+        Kind::Oidc => issuer.settings().refresh_lifetime.min(WITHOUT_ASKING),
+        _ => issuer.settings().refresh_lifetime,
+    };
     let issued = issuer
-        .issue_refresh(&identity, fingerprint)
+        .issue_refresh(&identity, fingerprint, lifetime)
         .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
     Ok(Some(issued.token))
 }

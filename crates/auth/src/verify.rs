@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinError;
 
 use crate::accepted::{Accepted, Mark, Marker};
+use crate::backoff::{Attempt, LoginBackoff};
 use crate::basic::Credentials;
 use crate::hash::Hash;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub(crate) struct Verifier {
     flights: Mutex<Flights>,
     /// Checks that run or wait.
     places: Semaphore,
+    backoff: LoginBackoff,
     /// Checks that run.
     cores: Arc<Semaphore>,
 }
@@ -37,6 +40,8 @@ pub(crate) struct Verifier {
 pub(crate) enum NotChecked {
     /// Too many are being checked.
     Busy,
+    /// Too many were wrong: to be tried again after this long.
+    Wait(Duration),
     /// The check broke off.
     Failed(JoinError),
 }
@@ -68,6 +73,7 @@ impl Verifier {
             accepted: Mutex::default(),
             flights: Mutex::default(),
             places: Semaphore::new(places),
+            backoff: LoginBackoff::new(),
             cores: Arc::new(Semaphore::new(cores)),
         })
     }
@@ -75,7 +81,8 @@ impl Verifier {
     #[cfg(test)]
     async fn verify(&self, users: &Users, credentials: &Credentials) -> Result<bool, NotChecked> {
         let known = users.find(&credentials.user);
-        self.verify_one(known, users.nobody(), credentials).await
+        self.verify_one(known, users.nobody(), credentials, None)
+            .await
     }
 
     /// Whether the password is the one of a user who has this hash. `None`: there is no such user,
@@ -89,6 +96,7 @@ impl Verifier {
         known: Option<&Hash>,
         nobody: &Hash,
         credentials: &Credentials,
+        client: Option<IpAddr>,
     ) -> Result<bool, NotChecked> {
         let (user, password) = (credentials.user.as_str(), &credentials.password);
         let hash = known.unwrap_or(nobody);
@@ -101,14 +109,31 @@ impl Verifier {
         let outcome = flight
             .outcome
             .get_or_try_init(|| async {
+                let attempt = self.attempt(user, client)?;
                 let right = self.matches(password, hash).await? && possible;
                 if right {
+                    attempt.succeeded(Instant::now());
                     lock(&self.accepted).insert(mark, Instant::now());
+                } else {
+                    attempt.failed(Instant::now());
                 }
                 Ok(right)
             })
             .await;
         outcome.copied()
+    }
+
+    /// Lets a password be tried, wherever it is then checked.
+    ///
+    /// # Errors
+    /// [`NotChecked::Wait`].
+    pub(crate) fn attempt(
+        &self,
+        user: &str,
+        client: Option<IpAddr>,
+    ) -> Result<Attempt<'_>, NotChecked> {
+        let attempt = self.backoff.check(user, client, Instant::now());
+        attempt.map_err(NotChecked::Wait)
     }
 
     /// Waits for a core and computes.

@@ -3,8 +3,10 @@
 //! Read `command/` for what can be asked, `config/mod.rs` for what can be set, and `wire.rs` for
 //! how the parts of the registry are put together.
 
+mod certificates;
 mod command;
 mod config;
+mod encryption;
 mod logging;
 mod parts;
 mod process;
@@ -100,6 +102,23 @@ enum Command {
         /// The configuration file of the registry to be. Its data directory must be empty or new.
         config: PathBuf,
     },
+    /// Local users: people who log in with a password that this registry keeps a hash of.
+    ///
+    /// Works while the registry serves, which takes a change at once, and while it does not. Run it
+    /// as the user that the registry runs as, or as root. Start a new registry once before: that
+    /// makes its database. Which users may do what is a matter of the section `access`.
+    User {
+        #[command(subcommand)]
+        command: command::user::UserCommand,
+    },
+    /// Robot accounts: programs that log in with a key, which this registry keeps a hash of.
+    ///
+    /// Works as `roadstead user` does. A key is shown once, when it is made. Keys match
+    /// rsd_[0-9A-Za-z]{61}, so that those that leak can be searched for.
+    Robot {
+        #[command(subcommand)]
+        command: command::robot::RobotCommand,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -132,6 +151,8 @@ fn main() -> ExitCode {
             directory,
             config,
         } => command::restore_backup::run(&directory, &config, Restore { verify, force }),
+        Command::User { command } => command::user::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Robot { command } => command::robot::run(command).map(|()| ExitCode::SUCCESS),
     };
     match result {
         Ok(code) => code,

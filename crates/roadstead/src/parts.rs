@@ -8,7 +8,7 @@ use roadstead_server::{Perimeter, Tls};
 use crate::config::Settings;
 use crate::logging::Levels;
 use crate::reload::{Change, Part};
-use crate::wire;
+use crate::{encryption, wire};
 
 impl Part for Levels {
     fn name(&self) -> &'static str {
@@ -86,7 +86,7 @@ impl Part for Encryption {
     }
 
     fn prepare(&self, settings: &Settings) -> anyhow::Result<Change> {
-        wire::change_tls(&self.0, settings)
+        encryption::change(&self.0, settings)
     }
 
     fn problem(&self) -> Option<String> {

@@ -9,18 +9,18 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use regex::RegexSet;
 use roadstead_auth::{
-    Authoriser, IssuerSettings, Policy, PolicySettings, Preset, RuleError, Setup,
+    Authoriser, External, IssuerSettings, Ldap, OidcIssuer, OidcIssuers, Policy, PolicySettings,
+    Preset, RuleError, Setup, TokenVerifier,
 };
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
 use roadstead_server::{
-    Acme, AcmeDirectory, AcmeSettings, AppSettings, Audit, AuditSettings, Identity, Limit, Limits,
-    Perimeter, Proxies, RateSettings, Tls, TlsSettings, Which,
+    AppSettings, Audit, AuditSettings, Limit, Limits, Perimeter, Proxies, RateSettings, Which,
 };
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
 use crate::config::{
-    self, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls, Validation,
+    self, Access, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation,
 };
 use crate::process;
 
@@ -83,11 +83,12 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
         Auth::Open => None,
         Auth::Htpasswd { realm, path } => Some((realm, path)),
     };
-    let is_open = match access {
-        None => htpasswd.is_none(),
-        Some(access) => access.is_open(),
-    };
-    if is_open {
+    let others = settings.token.is_some()
+        || settings.silly.is_some()
+        || settings.ldap.is_some()
+        || !settings.oidc.is_empty();
+    let is_open = htpasswd.is_none() && !others;
+    if is_open && access.is_none_or(Access::is_open) {
         return Ok(Authoriser::open());
     }
     let issuer = access.and_then(|access| access.tokens.as_ref());
@@ -97,6 +98,13 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
         policy: policy(settings)?,
         realm: realm.cloned().unwrap_or_default(),
         htpasswd: htpasswd.map(|(_, path)| path.clone()),
+        external: external(settings)?,
+        silly: settings
+            .silly
+            .as_ref()
+            .map(|silly| (silly.realm.clone(), silly.service.clone())),
+        oidc: oidc(settings)?,
+        ldap: settings.ldap.clone().map(Ldap::new).transpose()?,
         accounts: access.is_some(),
         certificates: access.is_some(),
         issuer: issuer.map(|tokens| IssuerSettings {
@@ -109,15 +117,45 @@ pub(crate) async fn authoriser(settings: &Settings, metadata: Meta) -> anyhow::R
     Ok(Authoriser::new(setup, metadata).await?)
 }
 
+/// Tokens of an external issuer.
+fn external(settings: &Settings) -> anyhow::Result<Option<External>> {
+    let Some(token) = &settings.token else {
+        return Ok(None);
+    };
+    let verification = token.verification.clone();
+    Ok(Some(External {
+        realm: token.realm.clone(),
+        service: verification.service.clone(),
+        redirect_path: token.redirect_path.clone(),
+        verifier: TokenVerifier::new(verification, &settings.egress)?,
+    }))
+}
+
+/// Issuers of identities.
+fn oidc(settings: &Settings) -> anyhow::Result<OidcIssuers> {
+    let issuers = settings.oidc.iter().cloned();
+    let issuers = issuers.map(|issuer| {
+        let name = issuer.name.clone();
+        OidcIssuer::new(issuer, &settings.egress)
+            .with_context(|| format!("the OIDC issuer {name} cannot be used"))
+    });
+    Ok(OidcIssuers::new(issuers.collect::<Result<_, _>>()?))
+}
+
 /// The rules: without any, whoever comes in may do everything, as with `distribution`.
 ///
 /// # Errors
 /// Rules that cannot be understood, which reading the configuration has found before.
 pub(crate) fn policy(settings: &Settings) -> Result<Policy, RuleError> {
-    let preset = match (&settings.access, &settings.auth) {
-        (Some(access), _) => return Policy::new(&access.policy),
-        (None, Auth::Open) => Preset::Open,
-        (None, _) => Preset::Private,
+    let anybody_logs_in = !matches!(settings.auth, Auth::Open)
+        || settings.token.is_some()
+        || settings.silly.is_some()
+        || settings.ldap.is_some()
+        || !settings.oidc.is_empty();
+    let preset = match &settings.access {
+        Some(access) => return Policy::new(&access.policy),
+        None if anybody_logs_in => Preset::Private,
+        None => Preset::Open,
     };
     Policy::new(&PolicySettings {
         preset: Some(preset),
@@ -137,80 +175,6 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
         tags_page_max: settings.listing.tags_max_tags,
         manifest_bytes_max: http.limits.max_manifest_bytes,
     }
-}
-
-/// How TLS is spoken, if it is, and who orders the certificates for it, if anybody.
-///
-/// # Errors
-/// Files that cannot be read or do not belong together, and a store that cannot be used.
-pub(crate) async fn tls(settings: &Settings) -> anyhow::Result<Option<(Tls, Option<Arc<Acme>>)>> {
-    let Some(tls) = &settings.http.tls else {
-        return Ok(None);
-    };
-    let acme = match &tls.identity {
-        config::Identity::Files { .. } => None,
-        config::Identity::LetsEncrypt(letsencrypt) => Some(acme(letsencrypt).await?),
-    };
-    let told = tls_settings(settings, acme.clone()).context(NEEDS_RESTART)?;
-    Ok(Some((Tls::load(told)?, acme)))
-}
-
-/// Makes ready what these settings say of TLS, for a server that speaks it already.
-///
-/// # Errors
-/// Files that cannot be read or do not belong together, and what only a restart can change.
-pub(crate) fn change_tls(
-    tls: &Tls,
-    settings: &Settings,
-) -> anyhow::Result<Box<dyn FnOnce() + Send>> {
-    let told = tls_settings(settings, tls.acme()).context(NEEDS_RESTART)?;
-    Ok(tls.prepare(told)?)
-}
-
-const NEEDS_RESTART: &str =
-    "http.tls: a change to clear text, or between files and letsencrypt, needs a restart";
-
-/// What TLS is told, if the settings have TLS with certificates from files, or from `acme` where
-/// that is there.
-fn tls_settings(settings: &Settings, acme: Option<Arc<Acme>>) -> Option<TlsSettings> {
-    let tls = settings.http.tls.as_ref()?;
-    let identity = match (&tls.identity, acme) {
-        (config::Identity::Files { certificate, key }, None) => Identity::Files {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        },
-        (config::Identity::LetsEncrypt(_), Some(acme)) => Identity::Acme(acme),
-        _ => return None,
-    };
-    Some(TlsSettings {
-        identity,
-        minimum: tls.minimum,
-        cipher_suites: tls.cipher_suites.clone(),
-        client_auth: tls.client_auth.clone(),
-        http2: settings.http.http2,
-    })
-}
-
-/// Certificates from an ACME server, those of before at once.
-async fn acme(letsencrypt: &LetsEncrypt) -> anyhow::Result<Arc<Acme>> {
-    let path = &letsencrypt.store;
-    let unusable = || {
-        format!(
-            "cannot use the directory for certificates {}",
-            path.display()
-        )
-    };
-    let store = AcmeDirectory::open(path).with_context(unusable)?;
-    let settings = AcmeSettings {
-        directory: letsencrypt.directory.clone(),
-        authorities: letsencrypt.authorities.clone(),
-        email: letsencrypt.email.clone(),
-        hosts: letsencrypt.hosts.clone(),
-        over_http: letsencrypt.listen.is_some(),
-    };
-    let acme = Acme::new(settings, Arc::new(store));
-    acme.prepare().await.with_context(unusable)?;
-    Ok(acme)
 }
 
 /// Bounds of connections and requests; `open_files` is how many the system allows this process.

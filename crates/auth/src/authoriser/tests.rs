@@ -41,6 +41,10 @@ impl Fixture {
             .unwrap(),
             realm: "a \"realm\"".to_owned(),
             htpasswd: Some(directory.path().join("htpasswd")),
+            external: None,
+            silly: None,
+            oidc: OidcIssuers::default(),
+            ldap: None,
             accounts: true,
             certificates: true,
             issuer: Some(IssuerSettings {
@@ -178,7 +182,7 @@ async fn wrong_credentials_are_refused_alike() {
         (&wrong, Reason::Wrong),
         (&unknown, Reason::Wrong),
         (b"Bearer abc", Reason::Token),
-        (b"Bearer ", Reason::Token),
+        (b"Bearer ", Reason::Missing),
         (&bearer_of(&".".repeat(10_000)), Reason::Token),
     ] {
         match fixture.who(Some(value)).await {

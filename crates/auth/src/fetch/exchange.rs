@@ -117,7 +117,6 @@ impl Fetcher {
         request: http::request::Builder,
         body: Bytes,
     ) -> Result<Answer, FetchError> {
-        self.reload_roots().await;
         let request = request
             .header(HOST, url.authority())
             .header(USER_AGENT, "roadstead")
@@ -128,6 +127,7 @@ impl Fetcher {
                 host: url.host().to_owned(),
             })?;
         let exchange = async {
+            self.reload_roots().await;
             let stream = self.connect(url).await?;
             exchange(url, stream, request).await
         };

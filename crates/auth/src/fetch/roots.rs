@@ -34,6 +34,12 @@ pub enum RootsError {
         /// The file.
         path: PathBuf,
     },
+    /// Nobody is trusted.
+    #[error(
+        "the system has no trusted certificates (install ca-certificates, or name a file in \
+         access.egress.ca)"
+    )]
+    NoSystem,
     /// The TLS library cannot do what it always can.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
@@ -48,8 +54,14 @@ impl Roots {
             None => {
                 let system = rustls_native_certs::load_native_certs();
                 store.add_parsable_certificates(system.certs);
+                for problem in system.errors {
+                    tracing::debug!("some certificates of the system cannot be read: {problem}");
+                }
                 if let Some(path) = &self.besides {
                     add(&mut store, path)?;
+                }
+                if store.is_empty() {
+                    return Err(RootsError::NoSystem);
                 }
             }
         }

@@ -127,7 +127,11 @@ impl KeyRing {
 
 /// Reads the keys; makes one where the newest has signed for long, and drops those whose tokens have
 /// all ended.
-async fn current(metadata: &Meta, outlives: Duration, now: SystemTime) -> Result<Keys, SigningKeyError> {
+async fn current(
+    metadata: &Meta,
+    outlives: Duration,
+    now: SystemTime,
+) -> Result<Keys, SigningKeyError> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     for _ in 0..ATTEMPTS {
         let row = metadata.secret(NAME).await?;

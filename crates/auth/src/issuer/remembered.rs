@@ -41,7 +41,6 @@ impl Remembered {
         self.principals.insert(mark(token), (principal, ends));
     }
 
-    #[allow(dead_code, reason = "external issuers come next")]
     /// Forgets everything: what tokens are checked against has changed.
     pub(crate) fn clear(&self) {
         self.principals.clear();

@@ -82,7 +82,9 @@ async fn replicas_share_their_keys_and_take_over_new_ones() {
 async fn a_refresh_token_is_no_token_and_a_token_no_refresh_token() {
     let issuer = issuer(&metadata()).await;
     let token = issuer.issue(&job(), &access("")).unwrap().token;
-    let refresh = issuer.issue_refresh(&job(), "print".to_owned()).unwrap();
+    let refresh = issuer
+        .issue_refresh(&job(), "print".to_owned(), Duration::from_secs(60))
+        .unwrap();
     assert_eq!(
         issuer.verify(&refresh.token).await.unwrap_err(),
         TokenRefused::Invalid

@@ -145,6 +145,22 @@ impl OidcIssuer {
         self.settings.issuer.as_str()
     }
 
+    /// Whether a token with these claims was issued to a person who logged in through the client of
+    /// this registry.
+    #[must_use]
+    pub fn is_for_person(&self, claims: &Map<String, Value>) -> bool {
+        let Some(client) = &self.settings.client_id else {
+            return false;
+        };
+        match claims.get("aud") {
+            Some(Value::String(audience)) => audience == client,
+            Some(Value::Array(audiences)) => {
+                audiences.iter().any(|audience| audience == client.as_str())
+            }
+            _ => false,
+        }
+    }
+
     /// Where things are at the issuer, as it said last.
     #[must_use]
     pub fn discovery(&self) -> Option<Discovery> {

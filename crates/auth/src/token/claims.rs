@@ -37,6 +37,19 @@ pub struct AccessRecord {
     pub actions: Vec<String>,
 }
 
+impl VerifiedToken {
+    /// Whether any of the records of this very type and name has the action, or `*`. Names are no
+    /// patterns, and the class is not looked at.
+    #[must_use]
+    pub fn allows(&self, kind: &str, name: &str, action: &str) -> bool {
+        self.access
+            .iter()
+            .filter(|record| record.kind == kind && record.name == name)
+            .flat_map(|record| &record.actions)
+            .any(|granted| granted == action || granted == "*")
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Claims {
     #[serde(default, deserialize_with = "null_is_nothing")]
@@ -262,6 +275,41 @@ mod tests {
                 record("registry", "", "catalog", &["*"]),
             ]
         );
+    }
+
+    #[test]
+    fn records_of_one_name_add_up_and_names_are_no_patterns() {
+        let mut claims = with("sub", json!("alice"));
+        claims["access"] = json!([
+            {"type": "repository", "name": "a", "actions": ["pull"]},
+            {"type": "repository", "name": "a", "actions": ["push"], "class": "plugin"},
+            {"type": "repository", "name": "b/*", "actions": ["pull"]},
+            {"type": "repository(plugin)", "name": "c", "actions": ["pull"]},
+            {"type": "registry", "name": "catalog", "actions": ["*"]},
+            {"type": "repository", "name": "*", "actions": ["*"]},
+        ]);
+        let token = check(&claims).unwrap();
+        for (kind, name, action, expected) in [
+            ("repository", "a", "pull", true),
+            ("repository", "a", "push", true),
+            ("repository", "a", "delete", false),
+            ("repository", "a", "*", false),
+            ("repository", "A", "pull", false),
+            ("repository", "b/c", "pull", false),
+            ("repository", "c", "pull", false),
+            ("repository", "catalog", "pull", false),
+            ("registry", "catalog", "*", true),
+            ("registry", "catalog", "anything", true),
+            ("registry", "a", "pull", false),
+        ] {
+            assert_eq!(
+                token.allows(kind, name, action),
+                expected,
+                "{kind}:{name}:{action}"
+            );
+        }
+        let empty = check(&with("access", json!([]))).unwrap();
+        assert!(!empty.allows("", "", ""));
     }
 
     proptest! {

@@ -638,6 +638,28 @@ async fn keys_change_with_their_files_and_a_broken_one_keeps_the_old() {
     assert_eq!((verifier.problem(), verifier.generation()), (None, 2));
 }
 
+#[tokio::test]
+async fn a_changed_file_is_found_without_anybody_who_needs_it() {
+    let files = Files::new();
+    let (old, new) = (Signer::es256(), Signer::es256());
+    let verifier = Arc::new(files.with_jwks(old.jwks("k")));
+    let task = tokio::spawn({
+        let verifier = Arc::clone(&verifier);
+        async move { verifier.keep_current().await }
+    });
+    files.write("jwks.json", new.jwks("k"));
+    let found = async {
+        while verifier.generation() == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), found).await;
+    assert!(found.is_ok(), "not within 30 s");
+    let token = new.token(&json!({"kid": "k"}), &claims());
+    assert!(verifier.verify(&token, now()).await.is_ok());
+    task.abort();
+}
+
 fn name(path: &Path) -> String {
     path.display().to_string()
 }

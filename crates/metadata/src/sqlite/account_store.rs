@@ -7,6 +7,7 @@
 //! start finds untouched.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,7 +45,13 @@ impl AccountStore {
     /// [`MetadataError::Damaged`], [`MetadataError::LogGone`], [`MetadataError::NotAFile`],
     /// [`MetadataError::NetworkFilesystem`], [`MetadataError::Io`].
     pub fn open(database: &Path) -> Result<AccountStore, MetadataError> {
-        let files = Files::resolve(database)?;
+        let files = Files::resolve(database).map_err(|error| match error {
+            MetadataError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                let path = database.to_owned();
+                MetadataError::NotYet { path }
+            }
+            other => other,
+        })?;
         if !files.check()? {
             return Err(MetadataError::NotYet {
                 path: files.database,
@@ -52,7 +59,8 @@ impl AccountStore {
         }
         let (lock, alone) = files.visit()?;
         let lock = Arc::new(lock);
-        let clean = alone && !files.has_log();
+        // An empty log is what a clean stop may leave, and is needed by nobody.
+        let clean = alone && files.log_bytes() == 0;
         if clean {
             LogMark::check(&files, &lock, true)?;
         }

@@ -39,21 +39,24 @@ impl Checkpoint {
             return Ok(());
         }
         self.batches = 0;
-        let log_bytes = fs::metadata(&self.log).map_or(0, |log| log.len());
-        if log_bytes > LOG_MAX_BYTES {
+        if self.log_bytes() > LOG_MAX_BYTES {
             self.truncate(connection)
         } else {
             Ok(())
         }
     }
 
-    /// Cuts the log if anything was written since.
+    /// Cuts the log if anything was written since, by this process or by a command beside it.
     pub(super) fn when_idle(&mut self, connection: &Connection) -> Result<(), MetadataError> {
-        if self.due {
+        if self.due || self.log_bytes() > 0 {
             self.truncate(connection)
         } else {
             Ok(())
         }
+    }
+
+    fn log_bytes(&self) -> u64 {
+        fs::metadata(&self.log).map_or(0, |log| log.len())
     }
 
     /// Only a failing disk is an error; readers that are in the way are waited for another time.

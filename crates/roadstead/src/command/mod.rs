@@ -1,10 +1,15 @@
 //! The command line: one file a subcommand.
 
+pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod explain;
+mod password;
 pub(crate) mod restore_backup;
+pub(crate) mod robot;
 pub(crate) mod serve;
+mod timestamp;
+pub(crate) mod user;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,8 +47,8 @@ fn place(config: &Path) -> anyhow::Result<Place> {
     match loaded.settings.storage.driver {
         Driver::Filesystem { root, database, .. } => Ok(Place { root, database }),
         Driver::InMemory => anyhow::bail!(
-            "storage.inmemory keeps everything in the memory of the process that serves: there is \
-             nothing to back up, and nowhere to restore to"
+            "storage.inmemory keeps everything in the memory of the process that serves, where no \
+             other command can get at it"
         ),
     }
 }

@@ -23,7 +23,7 @@ use crate::parts::{Access, AtPerimeter, Encryption, Users};
 use crate::process::{self, Signals};
 use crate::reload::Reloader;
 use crate::socket::{self, Bound};
-use crate::{logging, startup_lines, wire};
+use crate::{encryption, logging, startup_lines, wire};
 
 /// Serves until a signal to stop.
 ///
@@ -82,12 +82,12 @@ impl Start {
             None => socket::bind(&settings.http.listen)?,
         };
         let debug = settings.http.debug.as_ref().map(socket::bind).transpose()?;
-        let tls = wire::tls(settings).await?;
         let challenges = settings.http.tls.as_ref().and_then(config::Tls::challenges);
         let challenges = challenges.map(socket::bind).transpose()?;
         let (perimeter, audit) = wire::perimeter(settings)?;
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
+        let tls = encryption::start(settings, metadata.clone()).await?;
         let authoriser = Arc::new(wire::authoriser(settings, metadata.clone()).await?);
         let reloader = self.reloader.with(AtPerimeter(Arc::clone(&perimeter)));
         let reloader = reloader.with(Access(Arc::clone(&authoriser)));
@@ -119,6 +119,10 @@ impl Start {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         background(&tasks, settings, &registry, &health, &stop);
+        let (keeping, stopped) = (Arc::clone(&authoriser), stop.clone());
+        tasks.spawn(async move {
+            stopped.run_until_cancelled(keeping.keep_current()).await;
+        });
         tasks.spawn(tend_keys(authoriser, stop.clone()));
         let hangup = Arc::new(Notify::new());
         tasks.spawn(reloader.run(Arc::clone(&hangup), stop.clone()));

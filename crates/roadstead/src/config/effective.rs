@@ -24,7 +24,8 @@ impl Settings {
         self.auth(&mut yaml);
         let has_more = self.audit != super::Audit::default()
             || self.egress != EgressSettings::default()
-            || !self.oidc.is_empty();
+            || !self.oidc.is_empty()
+            || self.ldap.is_some();
         if self.access.is_some() || has_more {
             yaml.section("access", |yaml| {
                 if let Some(access) = &self.access {
@@ -32,6 +33,9 @@ impl Settings {
                 }
                 self.audit.write(yaml);
                 self.issuers(yaml);
+                if let Some(ldap) = &self.ldap {
+                    super::ldap::write(ldap, yaml);
+                }
             });
         }
         self.middleware(&mut yaml);

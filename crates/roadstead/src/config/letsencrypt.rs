@@ -12,8 +12,9 @@ use super::http::Listen;
 /// The `http.tls.letsencrypt` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LetsEncrypt {
-    /// Directory with the account, certificates and their keys, which replicas may share.
-    pub(crate) store: PathBuf,
+    /// Directory with the account, certificates and their keys, which replicas may share. Default:
+    /// the metadata store, which they share anyway.
+    pub(crate) store: Option<PathBuf>,
     /// Where the ACME server's operator may write to.
     pub(crate) email: Option<String>,
     /// The names that there are certificates for. At least one.
@@ -29,35 +30,31 @@ pub(crate) struct LetsEncrypt {
 
 const DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
 
-/// Every key but the one that turns it on.
+/// Every key but that of the directory.
 const OTHERS: [&str; 5] = ["email", "hosts", "directoryurl", "cafile", "httpaddr"];
 
 /// Reads the section where it asks for something; `has_files` tells that there is a certificate
 /// already.
 pub(super) fn read(section: &Cursor<'_>, has_files: bool) -> Option<LetsEncrypt> {
-    let Some(store) = section.text("cachefile") else {
-        let asks = |name: &&str| !section.texts(name).is_empty();
-        if let Some(name) = OTHERS.into_iter().find(asks) {
-            if has_files {
-                section.report().warn(&format!(
-                    "http.tls.letsencrypt.{name} has no effect without http.tls.letsencrypt.cachefile"
-                ));
-            } else {
-                section.refuse(
-                    "cachefile",
-                    "a directory for the certificates is needed here",
-                );
-            }
-        }
+    let store = section.text("cachefile");
+    let asks = |name: &&str| !section.texts(name).is_empty();
+    let asked = OTHERS.into_iter().find(asks);
+    if let (None, None) = (&store, asked) {
         return None;
-    };
+    }
+    if let (None, Some(name), true) = (&store, asked, has_files) {
+        section.report().warn(&format!(
+            "http.tls.letsencrypt.{name} has no effect where http.tls.certificate is there"
+        ));
+        return None;
+    }
     if has_files {
         let message = "there is http.tls.certificate too, and one source of certificates is enough";
         section.refuse("cachefile", message);
         return None;
     }
     Some(LetsEncrypt {
-        store: PathBuf::from(store),
+        store: store.map(PathBuf::from),
         email: email(section),
         hosts: hosts(section),
         directory: directory(section),
@@ -129,7 +126,9 @@ impl LetsEncrypt {
     /// Writes the section for the effective configuration.
     pub(super) fn write(&self, yaml: &mut Writer) {
         yaml.section("letsencrypt", |yaml| {
-            yaml.line("cachefile", &Quoted(&self.store.to_string_lossy()));
+            if let Some(store) = &self.store {
+                yaml.line("cachefile", &Quoted(&store.to_string_lossy()));
+            }
             if let Some(email) = &self.email {
                 yaml.line("email", &Quoted(email));
             }

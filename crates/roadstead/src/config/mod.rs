@@ -17,6 +17,7 @@ mod environment;
 mod health;
 mod http;
 mod keys;
+mod ldap;
 mod letsencrypt;
 mod limits;
 mod listing;
@@ -95,6 +96,8 @@ pub(crate) struct Settings {
     pub(crate) egress: EgressSettings,
     /// Whose identities are taken.
     pub(crate) oidc: Vec<OidcSettings>,
+    /// The directory that users log in by, if there is one.
+    pub(crate) ldap: Option<roadstead_auth::LdapSettings>,
     /// What is watched.
     pub(crate) health: Health,
     /// How long lists may be.
@@ -266,6 +269,7 @@ fn settings(node: &Node, report: &Report) -> Settings {
         silly: silly::read(&root),
         egress: egress::read(&root),
         oidc: oidc::read(&root),
+        ldap: ldap::read(&root.section("access")),
         health: health::read(&root),
         listing: listing::read(&root),
         validation: validation::read(&root),

@@ -13,6 +13,7 @@
 mod harness;
 
 mod access;
+mod accounts;
 mod audit;
 mod auth;
 mod backup;

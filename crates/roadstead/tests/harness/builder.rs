@@ -163,7 +163,7 @@ impl Builder {
         Some(file)
     }
 
-    fn command_of(&self, arguments: impl Iterator<Item = OsString>) -> Command {
+    pub(crate) fn command_of(&self, arguments: impl IntoIterator<Item = OsString>) -> Command {
         let binary = binary();
         let mut words = self.wrapper.iter().chain([&binary]);
         let mut command = Command::new(words.next().unwrap());

@@ -140,6 +140,9 @@ impl Form {
                 "refresh_token",
                 "grant_type=refresh_token needs a refresh_token",
             )?)),
+            Some("urn:ietf:params:oauth:grant-type:token-exchange") => Ok(TokenGrant::Exchange(
+                self.need("subject_token", "a token exchange needs a subject_token")?,
+            )),
             None => Ok(TokenGrant::Basic(authorization)),
             Some(_) => Err(bad(
                 "the grant_type is not one of password, refresh_token and \

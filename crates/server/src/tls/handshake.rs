@@ -90,7 +90,13 @@ impl InForce {
         let chain = connection.peer_certificates().unwrap_or_default();
         let read = chain.first().map(|leaf| ClientCertificate::parse(leaf));
         match read.transpose() {
-            Ok(certificate) => Holder(certificate.map(Arc::new)),
+            Ok(certificate) => {
+                if let Some(certificate) = &certificate {
+                    let subject = certificate.subject.as_str();
+                    tracing::debug!(subject, "a client is known by its certificate");
+                }
+                Holder(certificate.map(Arc::new))
+            }
             Err(error) => {
                 let problem = crate::error::chain(&error);
                 tracing::info!(

@@ -211,15 +211,3 @@ fn what_is_written_reads_back_the_same() {
     assert_eq!(problems, "", "{printed}");
     assert_eq!(again, read, "{printed}");
 }
-
-/// Nothing may start open because a section is not wired up.
-#[test]
-fn kinds_of_auth_that_are_not_served_yet_do_not_start() {
-    let found = problems(RICH, &[]);
-    for kind in ["auth.token", "auth.silly", "access.oidc"] {
-        assert!(
-            found.contains(&format!("{kind} is not served by Roadstead yet")),
-            "{found}"
-        );
-    }
-}

@@ -272,8 +272,8 @@ fn http_values_that_do_not_fit_are_refused() {
             "http.tls.letsencrypt.hosts: the names",
         ),
         (
-            "tls: {letsencrypt: {hosts: [a.b]}}",
-            "http.tls.letsencrypt.cachefile: a directory",
+            "tls: {letsencrypt: {email: a@b.c}}",
+            "http.tls.letsencrypt.hosts: the names",
         ),
         (
             "tls: {certificate: c, key: k, letsencrypt: {cachefile: x, hosts: [a.b]}}",
