@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use roadstead_auth::Authoriser;
-use roadstead_server::Perimeter;
+use roadstead_server::{Perimeter, Tls};
 
 use crate::config::Settings;
 use crate::logging::Levels;
 use crate::reload::{Change, Part};
-use crate::wire;
+use crate::{encryption, wire};
 
 impl Part for Levels {
     fn name(&self) -> &'static str {
@@ -63,6 +63,37 @@ impl Part for Access {
     fn prepare(&self, settings: &Settings) -> anyhow::Result<Change> {
         let (authoriser, policy) = (Arc::clone(&self.0), wire::policy(settings)?);
         Ok(Box::new(move || authoriser.set_policy(policy)))
+    }
+}
+
+/// Certificates, versions, cipher suites and the authorities of clients.
+pub(crate) struct Encryption(pub(crate) Tls);
+
+impl Part for Encryption {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &[
+            "http.tls.certificate",
+            "http.tls.key",
+            "http.tls.minimumtls",
+            "http.tls.ciphersuites",
+            "http.tls.clientcas",
+            "http.tls.clientauth",
+        ]
+    }
+
+    fn prepare(&self, settings: &Settings) -> anyhow::Result<Change> {
+        encryption::change(&self.0, settings)
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.0.problem()?;
+        let said = "certificates as they are now cannot be used or could not be ordered, and those \
+                    of before stay in force; the registry's log says why";
+        Some(said.to_owned())
     }
 }
 
