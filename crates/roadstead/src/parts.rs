@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use roadstead_auth::Authoriser;
-use roadstead_server::Perimeter;
+use roadstead_server::{Audit, Perimeter, Tls};
+use tokio::runtime::Handle;
 
 use crate::config::Settings;
 use crate::logging::Levels;
@@ -83,5 +84,39 @@ impl Part for Users {
         Some(format!(
             "the file of users as it is now cannot be used ({problem}), and those of before stay"
         ))
+    }
+}
+
+/// Certificates and their keys. They are watched by themselves.
+pub(crate) struct Certificates(pub(crate) Tls);
+
+impl Part for Certificates {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn look_now(&self) {
+        Handle::current().block_on(self.0.reload());
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.0.problem()?;
+        let said = "certificates as they are now cannot be used or renewed, and those of before \
+                    stay; the registry's log says why";
+        Some(said.to_owned())
+    }
+}
+
+/// The audit log.
+pub(crate) struct Recorded(pub(crate) Arc<Audit>);
+
+impl Part for Recorded {
+    fn name(&self) -> &'static str {
+        "audit"
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problem = self.0.problem()?;
+        Some(format!("the audit log cannot be written to ({problem})"))
     }
 }
