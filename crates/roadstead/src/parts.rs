@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use roadstead_auth::Authoriser;
-use roadstead_server::{Perimeter, Tls};
+use roadstead_server::{Audit, Perimeter, Tls};
+use tokio::runtime::Handle;
 
 use crate::config::Settings;
 use crate::logging::Levels;
@@ -89,6 +90,11 @@ impl Part for Encryption {
         encryption::change(&self.0, settings)
     }
 
+    /// Files are watched by themselves; after a signal they are looked at once.
+    fn look_now(&self) {
+        Handle::current().block_on(self.0.reload());
+    }
+
     fn problem(&self) -> Option<String> {
         self.0.problem()?;
         let said = "certificates as they are now cannot be used or could not be ordered, and those \
@@ -114,5 +120,19 @@ impl Part for Users {
         Some(format!(
             "the file of users as it is now cannot be used ({problem}), and those of before stay"
         ))
+    }
+}
+
+/// The audit log.
+pub(crate) struct Recorded(pub(crate) Arc<Audit>);
+
+impl Part for Recorded {
+    fn name(&self) -> &'static str {
+        "audit"
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problem = self.0.problem()?;
+        Some(format!("the audit log cannot be written to ({problem})"))
     }
 }

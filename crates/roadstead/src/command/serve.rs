@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Settings};
-use crate::parts::{Access, AtPerimeter, Encryption, Users};
+use crate::parts::{Access, AtPerimeter, Encryption, Recorded, Users};
 use crate::process::{self, Signals};
 use crate::reload::Reloader;
 use crate::socket::{self, Bound};
@@ -92,10 +92,8 @@ impl Start {
         let reloader = self.reloader.with(AtPerimeter(Arc::clone(&perimeter)));
         let reloader = reloader.with(Access(Arc::clone(&authoriser)));
         let reloader = reloader.with(Users(Arc::clone(&authoriser)));
-        let reloader = match &tls {
-            Some((tls, _)) => reloader.with(Encryption(tls.clone())),
-            None => reloader,
-        };
+        let reloader = reloader.with_any(tls.clone().map(|(tls, _)| Encryption(tls)));
+        let reloader = reloader.with_any(audit.clone().map(Recorded));
         let reloader = Arc::new(reloader.reopening(audit.clone()));
         let registry = Arc::new(wire::registry(settings, stores)?);
         let health = Arc::new(Health::of(Arc::clone(&registry)));
