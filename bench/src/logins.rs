@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::access::{account, basic, bcrypt_line};
 use crate::content::Noise;
@@ -43,7 +43,10 @@ pub(crate) async fn measure(
     let sections = match name {
         "logins-htpasswd" => {
             std::fs::write(&file, bcrypt_line(KNOWN, "right", COST)?)?;
-            json!({ "auth": { "htpasswd": { "realm": "bench", "path": file } } })
+            json!({
+                "auth": { "htpasswd": { "realm": "bench", "path": file } },
+                "access": { "preset": "private" },
+            })
         }
         "logins-local" => json!({ "access": { "preset": "private" } }),
         other => anyhow::bail!("{other} is no case of logins"),
@@ -53,7 +56,7 @@ pub(crate) async fn measure(
         ..Setup::default()
     };
     let peer = Peer::start(roadstead, directory, setup).await?;
-    if sections.get("access").is_some_and(Value::is_object) {
+    if sections.get("auth").is_none() {
         account(
             roadstead,
             peer.directory(),

@@ -85,7 +85,7 @@ impl Verifier {
     #[cfg(test)]
     async fn verify(&self, users: &Users, credentials: &Credentials) -> Result<bool, NotChecked> {
         let known = users.find(&credentials.user);
-        self.verify_one(known, users.nobody(), credentials, None)
+        self.verify_one(known, users.nobody(0), credentials, None)
             .await
     }
 
