@@ -82,7 +82,6 @@ fn manifest(number: u32) -> NewManifest {
         children: Vec::new(),
         overwrite: true,
         tags: vec![tag(number)],
-        overwrite: true,
         origin: Origin::default(),
     }
 }
