@@ -15,13 +15,13 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use roadstead_oci::{Action, ActionSet, RepositoryName};
 
 use crate::principal::{Credential, Identity, Principal};
-use condition::Facts;
+use condition::{Facts, Told};
 pub use explain::{Explanation, Question};
 use pattern::Candidate;
 pub use rule::{Effect, RuleError, RuleSettings};
@@ -191,7 +191,7 @@ impl Policy {
         };
         let mut allowed_by = match allowed_by_token {
             Some(false) => return denied("the issuer's token does not allow it"),
-            Some(true) => Some(Arc::from("the issuer's token")),
+            Some(true) => Some(issuers_token()),
             None => None,
         };
         let by_rules = allowed_by.is_none();
@@ -204,6 +204,7 @@ impl Policy {
             action: action.as_str(),
             client: wish.circumstances.client,
             now: wish.circumstances.now,
+            told: Told::default(),
         };
         for rule in &self.rules {
             match rule.effect() {
@@ -249,7 +250,7 @@ impl Policy {
             Credential::External(_) => {
                 return Decision {
                     allowed: true,
-                    rule: Arc::from("the issuer's token"),
+                    rule: issuers_token(),
                 };
             }
             _ => {}
@@ -306,6 +307,12 @@ impl Policy {
         let groups = self.groups.get(identity.name.as_str());
         groups.map_or(&[], Vec::as_slice)
     }
+}
+
+/// What decides for the holders of tokens of an external issuer; said of every one of their requests.
+fn issuers_token() -> Arc<str> {
+    static LABEL: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("the issuer's token"));
+    Arc::clone(&LABEL)
 }
 
 fn denied(why: &str) -> Decision {
