@@ -23,7 +23,7 @@ use crate::oidc::OidcIssuers;
 use crate::policy::{Candidate, Circumstances, Decision, Policy, Preset, Wish};
 use crate::principal::{Credential, Identity, Kind, Principal};
 use crate::scope::Scope;
-use crate::token_server::refreshed;
+use crate::token_server::{Login, refreshed};
 use crate::user_file::HtpasswdError;
 
 /// The authority of a registry: it says who asks, and what they may do.
@@ -241,7 +241,7 @@ impl Authoriser {
             .by_basic(authenticators, value, presented.client)
             .await?;
         let identity = match found {
-            Some(identity) => identity,
+            Some(login) => login.identity,
             None => return Ok(Principal::new(Identity::anonymous(), Credential::Empty)),
         };
         Ok(Principal::new(identity, Credential::Own))
@@ -253,7 +253,7 @@ impl Authoriser {
         authenticators: &Authenticators,
         value: &[u8],
         client: Option<IpAddr>,
-    ) -> Result<Option<Identity>, Refusal> {
+    ) -> Result<Option<Login>, Refusal> {
         match Credentials::parse(value) {
             Ok(credentials) => self
                 .login(authenticators, &credentials, client)
@@ -271,18 +271,22 @@ impl Authoriser {
         authenticators: &Authenticators,
         credentials: &Credentials,
         client: Option<IpAddr>,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Login, Refusal> {
         if let Some(issuer) = &self.issuer
             && let Ok(text) = str::from_utf8(credentials.password.expose())
             && issuer.is_ours(text).await
         {
             let identity = refreshed(issuer, authenticators, text).await?;
             return match stands_for(&identity, &credentials.user) {
-                true => Ok(identity),
+                true => Ok(Login {
+                    identity,
+                    by: Some(text.to_owned()),
+                }),
                 false => Err(Refusal::Unauthenticated(Reason::Wrong)),
             };
         }
-        authenticators.login(credentials, client).await
+        let identity = authenticators.login(credentials, client).await?;
+        Ok(identity.into())
     }
 
     async fn by_token(&self, token: &str) -> Result<Principal, Refusal> {

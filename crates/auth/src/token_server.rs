@@ -100,16 +100,16 @@ impl Authoriser {
                 "the service is not this registry; ask with the service of its challenge",
             ));
         }
-        let identity = self.holder(issuer, authenticators, request).await?;
+        let Login { identity, by } = self.holder(issuer, authenticators, request).await?;
         let access = self.covered(&identity, request);
         let issued = issuer
             .issue(&identity, &access)
             .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
-        let refresh_token = match (&request.grant, request.offline) {
-            // The one that came holds on.
-            (TokenGrant::Refresh(token), _) => Some((*token).to_owned()),
-            (_, true) => refresh(issuer, authenticators, &identity).await?,
-            (_, false) => None,
+        let refresh_token = match (by, &request.grant, request.offline) {
+            // The one that came holds on, whichever way it came: one that begets others never ends.
+            (Some(token), TokenGrant::Refresh(_), _) | (Some(token), _, true) => Some(token),
+            (None, _, true) => refresh(issuer, authenticators, &identity).await?,
+            (_, _, false) => None,
         };
         let scope: Vec<String> = access.scopes().map(|scope| scope.to_string()).collect();
         Ok(TokenAnswer {
@@ -127,12 +127,12 @@ impl Authoriser {
         issuer: &Issuer,
         authenticators: &Authenticators,
         request: &TokenRequest<'_>,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Login, Refusal> {
         let client = request.client;
         let known = match &request.grant {
             TokenGrant::Basic(None) => None,
             TokenGrant::Basic(Some(value)) => self.by_basic(authenticators, value, client).await?,
-            TokenGrant::Exchange(token) => Some(authenticators.exchange(token).await?),
+            TokenGrant::Exchange(token) => Some(authenticators.exchange(token).await?.into()),
             TokenGrant::Password(user, password) => {
                 let credentials = Credentials {
                     user: (*user).to_owned(),
@@ -140,14 +140,17 @@ impl Authoriser {
                 };
                 Some(self.login(authenticators, &credentials, client).await?)
             }
-            TokenGrant::Refresh(token) => Some(refreshed(issuer, authenticators, token).await?),
+            TokenGrant::Refresh(token) => Some(Login {
+                identity: refreshed(issuer, authenticators, token).await?,
+                by: Some((*token).to_owned()),
+            }),
         };
-        let identity = known.unwrap_or_else(Identity::anonymous);
-        let is_anonymous = identity.kind == Kind::Anonymous;
-        if is_anonymous && !self.policy().admits(&identity) {
+        let login = known.unwrap_or_else(|| Identity::anonymous().into());
+        let is_anonymous = login.identity.kind == Kind::Anonymous;
+        if is_anonymous && !self.policy().admits(&login.identity) {
             return Err(Refusal::Unauthenticated(Reason::Missing));
         }
-        Ok(identity)
+        Ok(login)
     }
 
     /// What was asked for and is allowed.
@@ -175,6 +178,19 @@ impl Authoriser {
         };
         let scopes = Scope::parse_all(request.scopes.iter().copied());
         scopes.into_iter().filter_map(covered).collect()
+    }
+}
+
+/// Who came in, and how.
+pub(crate) struct Login {
+    pub(crate) identity: Identity,
+    /// The refresh token that they came with, if it was one.
+    pub(crate) by: Option<String>,
+}
+
+impl From<Identity> for Login {
+    fn from(identity: Identity) -> Self {
+        Self { identity, by: None }
     }
 }
 

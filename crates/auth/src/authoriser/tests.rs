@@ -319,6 +319,14 @@ async fn a_robot_comes_in_by_its_key_until_that_is_revoked() {
     let by_refresh = basic(&format!("ci:{refresh}"));
     let robot = fixture.who(Some(&by_refresh)).await.unwrap();
     assert_eq!(robot.name().as_str(), "robot:ci");
+    // As the password of a login it begets no other that would outlive it.
+    for grant in [
+        TokenGrant::Basic(Some(&by_refresh)),
+        TokenGrant::Password("ci", &refresh),
+    ] {
+        let (_, same) = fixture.token(grant, scope).await.unwrap();
+        assert_eq!(same, refresh);
+    }
     let by_other = basic(&format!("root:{refresh}"));
     assert!(fixture.who(Some(&by_other)).await.is_err());
 
