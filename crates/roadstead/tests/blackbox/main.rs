@@ -30,6 +30,7 @@ mod forwarded;
 mod frozen;
 mod history;
 mod http2;
+mod identity;
 mod linearizable;
 mod manifests;
 mod modes;
