@@ -80,6 +80,7 @@ fn manifest(number: u32) -> NewManifest {
         referrer: None,
         blobs: Vec::new(),
         children: Vec::new(),
+        overwrite: true,
         tags: vec![tag(number)],
         origin: Origin::default(),
     }

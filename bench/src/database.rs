@@ -122,6 +122,7 @@ async fn put(
         blobs: Vec::new(),
         children: Vec::new(),
         tags,
+        overwrite: true,
         origin: Origin::default(),
     };
     let stored = database.put_manifest(manifest).await?;

@@ -18,13 +18,13 @@ use roadstead_metadata::{
 use sha2::{Digest as _, Sha256};
 
 use crate::api_key::ApiKey;
-use crate::authoriser::SetupError;
 use crate::basic::Credentials;
 use crate::error::{Reason, Refusal};
 use crate::hash::{Hash, hash_password};
 use crate::ldap::Ldap;
 use crate::oidc::{OidcIdentity, OidcIssuers};
 use crate::principal::{Identity, Kind};
+use crate::setup::SetupError;
 use crate::user_file::UserFile;
 use crate::verify::{NotChecked, Verifier};
 

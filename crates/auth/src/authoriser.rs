@@ -2,29 +2,24 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use roadstead_metadata::Meta;
 use roadstead_oci::{Action, ActionSet, CatalogGrant, Grant, RepositoryName};
-use serde_json::{Map, Value, json};
 
 use crate::authenticators::{Authenticators, stands_for};
 use crate::basic::{BasicError, Credentials};
 use crate::certificate::ClientCertificate;
-use crate::challenge::{BearerError, Challenge, Origin, Realm};
+use crate::challenge::{BearerError, Challenge, Origin};
 use crate::error::{Reason, Refusal};
-use crate::external::{External, ExternalTokens};
-use crate::hash::{HashError, NewHashError};
-use crate::issuer::{Issuer, IssuerSettings, SigningKeyError, TokenRefused};
-use crate::ldap::Ldap;
-use crate::oidc::OidcIssuers;
-use crate::policy::{Candidate, Circumstances, Decision, Policy, Preset, Wish};
-use crate::principal::{Credential, Identity, Kind, Principal};
+use crate::external::ExternalTokens;
+use crate::issuer::{Issuer, SigningKeyError, TokenRefused};
+use crate::policy::{Circumstances, Decision, Policy, Preset, Wish};
+use crate::principal::{Credential, Identity, Principal};
 use crate::scope::Scope;
+use crate::setup::{Setup, SetupError};
 use crate::token_server::{Login, refreshed};
-use crate::user_file::HtpasswdError;
 
 /// The authority of a registry: it says who asks, and what they may do.
 pub struct Authoriser {
@@ -38,75 +33,6 @@ pub struct Authoriser {
     /// Whether a client certificate says who asks.
     certificates: bool,
     challenge: Challenge,
-}
-
-/// What an authoriser is made of.
-pub struct Setup {
-    /// The rules.
-    pub policy: Policy,
-    /// The realm of a Basic challenge.
-    pub realm: String,
-    /// Users and hashes in a file.
-    pub htpasswd: Option<PathBuf>,
-    /// Tokens of an external issuer.
-    pub external: Option<External>,
-    /// Every `Authorization` header is somebody, as `distribution`'s `silly`: realm and service.
-    pub silly: Option<(String, String)>,
-    /// Issuers of identities.
-    pub oidc: OidcIssuers,
-    /// A directory of users.
-    pub ldap: Option<Ldap>,
-    /// Whether local users and robots of the metadata store may come in.
-    pub accounts: bool,
-    /// Whether a verified client certificate says who asks.
-    pub certificates: bool,
-    /// The built-in token server.
-    pub issuer: Option<IssuerSettings>,
-}
-
-impl Setup {
-    fn challenge(&self) -> Challenge {
-        if let Some(external) = &self.external {
-            return external.challenge();
-        }
-        let realm = |issuer: &IssuerSettings| issuer.realm.clone().map(Realm::Url);
-        let own = self.issuer.as_ref().and_then(|issuer| {
-            realm(issuer).map(|realm| Challenge::Bearer {
-                realm,
-                service: issuer.service.clone(),
-            })
-        });
-        let silly = self
-            .silly
-            .as_ref()
-            .map(|(realm, service)| Challenge::Bearer {
-                realm: Realm::Url(realm.clone()),
-                service: service.clone(),
-            });
-        silly.or(own).unwrap_or_else(|| Challenge::Basic {
-            realm: self.realm.clone(),
-        })
-    }
-}
-
-/// Why there is no authoriser.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The file of users cannot be used.
-    #[error(transparent)]
-    Htpasswd(#[from] HtpasswdError),
-    /// There are no keys to sign tokens with.
-    #[error("the token server cannot start")]
-    Keys(#[from] SigningKeyError),
-    /// The system gives no random numbers.
-    #[error("the system gives no random numbers")]
-    Randomness(#[from] getrandom::Error),
-    /// No password can be hashed.
-    #[error("no password can be hashed")]
-    Hash(#[from] NewHashError),
-    /// Our own hash is not one that we read.
-    #[error("a new hash cannot be read")]
-    OwnHash(#[from] HashError),
 }
 
 /// What a request shows of who asks.
@@ -226,7 +152,7 @@ impl Authoriser {
         let Some(value) = presented.authorization else {
             return Ok(match presented.certificate {
                 Some(holder) if self.certificates => {
-                    Principal::new(certificate_identity(holder), Credential::Own)
+                    Principal::new(Identity::of_certificate(holder), Credential::Own)
                 }
                 _ => Principal::anonymous(),
             });
@@ -403,11 +329,7 @@ impl Authoriser {
     #[must_use]
     pub fn next_listed(&self, principal: &Principal, after: &str) -> Option<String> {
         let policy = self.policy.load();
-        Some(match policy.next_listed(principal, after)? {
-            Candidate::Next => after.to_owned(),
-            // Lists go on behind a text: the greatest that is less than the candidate.
-            Candidate::From(text) => just_before(text),
-        })
+        Some(policy.next_listed(principal, after)?.before(after))
     }
 
     /// What a client that was refused is told of how to log in.
@@ -451,44 +373,6 @@ impl Authoriser {
         let of_external = self.external.as_ref().and_then(ExternalTokens::problem);
         let authenticators = self.authenticators.as_ref();
         of_external.or_else(|| authenticators.and_then(Authenticators::problem))
-    }
-}
-
-/// Who a certificate's holder is: its SPIFFE id, else its common name, else its whole subject. What
-/// else it says can be asked for as claims.
-fn certificate_identity(certificate: &ClientCertificate) -> Identity {
-    let name = match (&certificate.spiffe_id, &certificate.common_name) {
-        (Some(id), _) => id.clone(),
-        // Whatever a subject says, it cannot pass for a SPIFFE id.
-        (None, Some(name)) => format!("cn={name}"),
-        (None, None) => format!("subject={}", certificate.subject),
-    };
-    let claims = json!({
-        "subject": certificate.subject,
-        "dns": certificate.dns_names,
-        "email": certificate.emails,
-        "uri": certificate.uris,
-    });
-    let claims = match claims {
-        Value::Object(claims) => claims,
-        _ => Map::new(),
-    };
-    Identity::new(Kind::Certificate, &name).with_claims(claims)
-}
-
-/// A text after which `text` comes, and no name of a repository between the two: what a name has
-/// first is greater than a space.
-fn just_before(text: &str) -> String {
-    let mut before = text.to_owned();
-    match before.pop() {
-        // A name that begins like this and goes on comes after `text` or before its last character.
-        Some(last) => {
-            let below = char::from_u32(u32::from(last).saturating_sub(1)).unwrap_or(' ');
-            before.push(below);
-            before.push('~');
-            before
-        }
-        None => before,
     }
 }
 

@@ -34,6 +34,7 @@ mod principal;
 mod registry_login;
 mod scope;
 mod secret;
+mod setup;
 mod token;
 mod token_server;
 mod user_file;
@@ -42,7 +43,7 @@ mod watched;
 
 pub use account_name::{AccountNameError, check_group, check_robot_name, check_user_name};
 pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
-pub use authoriser::{Authoriser, Granted, Presented, Setup, SetupError};
+pub use authoriser::{Authoriser, Granted, Presented};
 pub use backoff::{Attempt, LoginBackoff};
 pub use basic::BasicError;
 pub use certificate::{CertificateError, ClientCertificate};
@@ -67,6 +68,7 @@ pub use principal::{Kind, Principal};
 pub use registry_login::{LoginError, RegistryLogin, Transport};
 pub use scope::Scope;
 pub use secret::Secret;
+pub use setup::{Setup, SetupError};
 pub use token::{
     AccessRecord, KeyFileProblem, TokenError, TokenSettings, TokenSetupError, TokenVerifier,
     VerifiedToken,

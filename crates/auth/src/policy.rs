@@ -23,7 +23,7 @@ use roadstead_oci::{Action, ActionSet, RepositoryName};
 use crate::principal::{Credential, Identity, Principal};
 use condition::Facts;
 pub use explain::{Explanation, Question};
-pub(crate) use pattern::Candidate;
+use pattern::Candidate;
 pub use rule::{Effect, RuleError, RuleSettings};
 use rule::{Label, Rule};
 

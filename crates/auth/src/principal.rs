@@ -3,8 +3,9 @@
 use std::sync::{Arc, LazyLock};
 
 use roadstead_oci::PrincipalName;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::certificate::ClientCertificate;
 use crate::scope::Access;
 
 /// Somebody who asks. Only the authoriser makes one.
@@ -118,6 +119,28 @@ impl Identity {
 
     pub(crate) fn user(name: &str) -> Self {
         Self::new(Kind::User, name)
+    }
+
+    /// Who a certificate's holder is: its SPIFFE id, else its common name, else its whole subject. What
+    /// else it says can be asked for as claims.
+    pub(crate) fn of_certificate(certificate: &ClientCertificate) -> Self {
+        let name = match (&certificate.spiffe_id, &certificate.common_name) {
+            (Some(id), _) => id.clone(),
+            // Whatever a subject says, it cannot pass for a SPIFFE id.
+            (None, Some(name)) => format!("cn={name}"),
+            (None, None) => format!("subject={}", certificate.subject),
+        };
+        let claims = json!({
+            "subject": certificate.subject,
+            "dns": certificate.dns_names,
+            "email": certificate.emails,
+            "uri": certificate.uris,
+        });
+        let claims = match claims {
+            Value::Object(claims) => claims,
+            _ => Map::new(),
+        };
+        Self::new(Kind::Certificate, &name).with_claims(claims)
     }
 
     pub(crate) fn in_groups(mut self, groups: Vec<String>) -> Self {

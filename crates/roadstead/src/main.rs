@@ -6,6 +6,7 @@
 mod certificates;
 mod command;
 mod config;
+mod encryption;
 mod logging;
 mod parts;
 mod process;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use roadstead_auth::Authoriser;
-use roadstead_server::Perimeter;
+use roadstead_server::{Audit, Perimeter, Tls};
+use tokio::runtime::Handle;
 
 use crate::config::Settings;
 use crate::logging::Levels;
 use crate::reload::{Change, Part};
-use crate::wire;
+use crate::{encryption, wire};
 
 impl Part for Levels {
     fn name(&self) -> &'static str {
@@ -66,6 +67,42 @@ impl Part for Access {
     }
 }
 
+/// Certificates, versions, cipher suites and the authorities of clients.
+pub(crate) struct Encryption(pub(crate) Tls);
+
+impl Part for Encryption {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        &[
+            "http.tls.certificate",
+            "http.tls.key",
+            "http.tls.minimumtls",
+            "http.tls.ciphersuites",
+            "http.tls.clientcas",
+            "http.tls.clientauth",
+        ]
+    }
+
+    fn prepare(&self, settings: &Settings) -> anyhow::Result<Change> {
+        encryption::change(&self.0, settings)
+    }
+
+    /// Files are watched by themselves; after a signal they are looked at once.
+    fn look_now(&self) {
+        Handle::current().block_on(self.0.reload());
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.0.problem()?;
+        let said = "certificates as they are now cannot be used or could not be ordered, and those \
+                    of before stay in force; the registry's log says why";
+        Some(said.to_owned())
+    }
+}
+
 /// The file of users.
 pub(crate) struct Users(pub(crate) Arc<Authoriser>);
 
@@ -83,5 +120,19 @@ impl Part for Users {
         Some(format!(
             "the file of users as it is now cannot be used ({problem}), and those of before stay"
         ))
+    }
+}
+
+/// The audit log.
+pub(crate) struct Recorded(pub(crate) Arc<Audit>);
+
+impl Part for Recorded {
+    fn name(&self) -> &'static str {
+        "audit"
+    }
+
+    fn problem(&self) -> Option<String> {
+        let problem = self.0.problem()?;
+        Some(format!("the audit log cannot be written to ({problem})"))
     }
 }

@@ -44,6 +44,11 @@ pub(crate) trait Part: Send + Sync {
     /// them is logged once and remembered for `problem`; those of before stay in force.
     fn look(&self) {}
 
+    /// Reads its files again at once, changed or not: somebody asked for it. May block.
+    fn look_now(&self) {
+        self.look();
+    }
+
     /// What is wrong with its files at present, for the health page, and so without paths.
     fn problem(&self) -> Option<String> {
         None
@@ -109,6 +114,14 @@ impl Reloader {
         self
     }
 
+    /// The same, where there is one.
+    pub(crate) fn with_any(self, part: Option<impl Part + 'static>) -> Self {
+        match part {
+            Some(part) => self.with(part),
+            None => self,
+        }
+    }
+
     /// Has this file opened anew, too: whoever rotates it sends the signal.
     pub(crate) fn reopening(mut self, audit: Option<Arc<Audit>>) -> Self {
         self.audit = audit;
@@ -130,12 +143,19 @@ impl Reloader {
             }
             let this = Arc::clone(&self);
             let done = tokio::task::spawn_blocking(move || {
-                this.look();
+                for part in &this.parts {
+                    if told { part.look_now() } else { part.look() }
+                }
                 if told {
                     this.reload();
                 }
             });
-            if let Err(error) = done.await {
+            // A disk may hang, and nothing waits for it at the end.
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                done = done => done,
+            };
+            if let Err(error) = done {
                 tracing::error!(%error, "the configuration was not read to its end");
             }
         }
@@ -150,12 +170,6 @@ impl Reloader {
             .iter()
             .filter_map(|part| Some((part.name().to_owned(), part.problem()?)));
         configuration.into_iter().chain(of_parts).collect()
-    }
-
-    fn look(&self) {
-        for part in &self.parts {
-            part.look();
-        }
     }
 
     /// Blocks while it reads.

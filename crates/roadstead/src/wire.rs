@@ -15,15 +15,12 @@ use roadstead_auth::{
 use roadstead_metadata::{Horizons, MemoryMetadata, Meta, SqliteMetadata, SystemClock};
 use roadstead_registry as registry;
 use roadstead_server::{
-    Acme, AcmeDirectory, AcmeSettings, AcmeStore, AppSettings, Audit, AuditSettings, Identity,
-    Limit, Limits, Perimeter, Proxies, RateSettings, Tls, TlsSettings, Which,
+    AppSettings, Audit, AuditSettings, Limit, Limits, Perimeter, Proxies, RateSettings, Which,
 };
 use roadstead_storage::{FilesystemStore, MemoryStore, ObjectStore, Store};
 
-use crate::certificates::Certificates;
 use crate::config::{
-    self, Access, Auth, Driver, LetsEncrypt, Pattern, Platforms, Settings, Storage, Urls,
-    Validation,
+    self, Access, Auth, Driver, Pattern, Platforms, Settings, Storage, Urls, Validation,
 };
 use crate::process;
 
@@ -178,65 +175,6 @@ pub(crate) fn app_settings(settings: &Settings) -> AppSettings {
         tags_page_max: settings.listing.tags_max_tags,
         manifest_bytes_max: http.limits.max_manifest_bytes,
     }
-}
-
-/// How TLS is spoken, if it is, and who orders the certificates for it, if anybody.
-///
-/// # Errors
-/// Files that cannot be read or do not belong together, and a store that cannot be used.
-pub(crate) async fn tls(
-    settings: &Settings,
-    metadata: Meta,
-) -> anyhow::Result<Option<(Tls, Option<Arc<Acme>>)>> {
-    let Some(tls) = &settings.http.tls else {
-        return Ok(None);
-    };
-    let identity = match &tls.identity {
-        config::Identity::Files { certificate, key } => Identity::Files {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        },
-        config::Identity::LetsEncrypt(letsencrypt) => {
-            Identity::Acme(acme(letsencrypt, metadata).await?)
-        }
-    };
-    let acme = match &identity {
-        Identity::Files { .. } => None,
-        Identity::Acme(acme) => Some(Arc::clone(acme)),
-    };
-    let tls = Tls::load(TlsSettings {
-        identity,
-        minimum: tls.minimum,
-        cipher_suites: tls.cipher_suites.clone(),
-        client_auth: tls.client_auth.clone(),
-        http2: settings.http.http2,
-    })?;
-    Ok(Some((tls, acme)))
-}
-
-/// Certificates from an ACME server, those of before at once.
-async fn acme(letsencrypt: &LetsEncrypt, metadata: Meta) -> anyhow::Result<Arc<Acme>> {
-    let unusable = || match &letsencrypt.store {
-        Some(path) => format!(
-            "cannot use the directory for certificates {}",
-            path.display()
-        ),
-        None => "cannot keep certificates in the metadata store".to_owned(),
-    };
-    let store: Arc<dyn AcmeStore> = match &letsencrypt.store {
-        Some(path) => Arc::new(AcmeDirectory::open(path).with_context(unusable)?),
-        None => Arc::new(Certificates(metadata)),
-    };
-    let settings = AcmeSettings {
-        directory: letsencrypt.directory.clone(),
-        authorities: letsencrypt.authorities.clone(),
-        email: letsencrypt.email.clone(),
-        hosts: letsencrypt.hosts.clone(),
-        over_http: letsencrypt.listen.is_some(),
-    };
-    let acme = Acme::new(settings, store);
-    acme.prepare().await.with_context(unusable)?;
-    Ok(acme)
 }
 
 /// Bounds of connections and requests; `open_files` is how many the system allows this process.

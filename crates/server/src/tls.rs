@@ -84,14 +84,21 @@ pub struct Tls {
 }
 
 struct Shared {
-    settings: TlsSettings,
-    config: ArcSwap<ServerConfig>,
-    /// Files as they were when they were last read.
+    settings: ArcSwap<TlsSettings>,
+    in_force: ArcSwap<InForce>,
+    /// Files as they were when they were last read. Held by whoever changes one of the two above.
     stamps: Mutex<Stamps>,
     /// Why the files as they are now are not in force.
     problem: Mutex<Option<String>>,
     /// One reading at a time.
     reading: tokio::sync::Mutex<()>,
+}
+
+/// What a connection is served by.
+struct InForce {
+    config: Arc<ServerConfig>,
+    /// Whether a client that shows a certificate is known by it.
+    verifies: bool,
 }
 
 impl Tls {
@@ -101,11 +108,11 @@ impl Tls {
     /// [`TlsError`]: nothing is served in clear text instead.
     pub fn load(settings: TlsSettings) -> Result<Self, TlsError> {
         let stamps = Stamps::of(&settings);
-        let config = config::build(&settings)?;
+        let in_force = config::build(&settings)?;
         Ok(Self {
             shared: Arc::new(Shared {
-                settings,
-                config: ArcSwap::from_pointee(config),
+                settings: ArcSwap::from_pointee(settings),
+                in_force: ArcSwap::from_pointee(in_force),
                 stamps: Mutex::new(stamps),
                 problem: Mutex::default(),
                 reading: tokio::sync::Mutex::default(),
@@ -113,15 +120,21 @@ impl Tls {
         })
     }
 
+    /// Who orders the certificates, where they are an ACME server's.
+    #[must_use]
+    pub fn acme(&self) -> Option<Arc<Acme>> {
+        match &self.shared.settings.load().identity {
+            Identity::Files { .. } => None,
+            Identity::Acme(acme) => Some(Arc::clone(acme)),
+        }
+    }
+
     /// Why what is in force is not what the files say, in words for an operator; it names files.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         let problem = self.shared.problem.lock();
         let of_files = problem.unwrap_or_else(PoisonError::into_inner).clone();
-        let of_acme = match &self.shared.settings.identity {
-            Identity::Files { .. } => None,
-            Identity::Acme(acme) => acme.problem(),
-        };
+        let of_acme = self.acme().and_then(|acme| acme.problem());
         let problems: Vec<String> = of_files.into_iter().chain(of_acme).collect();
         (!problems.is_empty()).then(|| problems.join("; "))
     }

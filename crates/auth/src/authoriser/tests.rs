@@ -10,6 +10,8 @@ use roadstead_metadata::{
 
 use super::*;
 use crate::ApiKey;
+use crate::issuer::IssuerSettings;
+use crate::oidc::OidcIssuers;
 use crate::policy::PolicySettings;
 use crate::principal::Kind;
 use crate::token_server::{TokenGrant, TokenRequest};

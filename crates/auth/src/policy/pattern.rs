@@ -66,6 +66,32 @@ pub(crate) enum Candidate<'a> {
     From(&'a str),
 }
 
+impl Candidate<'_> {
+    /// The text that a list goes on behind, to begin here.
+    pub(crate) fn before(self, last: &str) -> String {
+        match self {
+            Self::Next => last.to_owned(),
+            Self::From(text) => just_before(text),
+        }
+    }
+}
+
+/// A text after which `text` comes, and no name of a repository between the two: what a name has
+/// first is greater than a space.
+fn just_before(text: &str) -> String {
+    let mut before = text.to_owned();
+    match before.pop() {
+        // A name that begins like this and goes on comes after `text` or before its last character.
+        Some(last) => {
+            let below = char::from_u32(u32::from(last).saturating_sub(1)).unwrap_or(' ');
+            before.push(below);
+            before.push('~');
+            before
+        }
+        None => before,
+    }
+}
+
 impl std::fmt::Display for RepositoryPattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
@@ -158,6 +184,20 @@ mod tests {
         ] {
             let parsed = NamePattern::parse(pattern).unwrap();
             assert_eq!(parsed.matches(name), matches, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_goes_on_behind_begins_with_the_candidate() {
+        for text in ["team/", "app", "a", "a-b", "0", "a.b/"] {
+            let before = Candidate::From(text).before("");
+            assert!(before.as_str() < text, "{text}");
+            // The greatest names that are less than the candidate are less than that, too.
+            let (head, last) = text.split_at(text.len() - 1);
+            let lesser = char::from(last.as_bytes()[0] - 1);
+            for tail in ["", "z", "zz/zz"] {
+                assert!(format!("{head}{lesser}{tail}") < before, "{text}");
+            }
         }
     }
 

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use roadstead_auth::Question;
+use roadstead_metadata::{AccountKind, AccountStore};
 use roadstead_oci::{Action, RepositoryName};
 use serde_json::{Map, Value};
 
+use crate::config::{Driver, Settings};
 use crate::{config, wire};
 
 /// Who would do what.
@@ -59,6 +61,14 @@ pub(crate) fn run(explain: Explain) -> anyhow::Result<ExitCode> {
         client: explain.address,
         who: explain.who,
     };
+    let question = Question {
+        groups: [
+            groups_of_account(&settings, &question.who)?,
+            question.groups,
+        ]
+        .concat(),
+        ..question
+    };
     let explanation = wire::policy(&settings)?.explain(&question);
     let decision = &explanation.decision;
     let verdict = match decision.allowed {
@@ -79,6 +89,25 @@ pub(crate) fn run(explain: Explain) -> anyhow::Result<ExitCode> {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(super::NOT_WHOLE),
     })
+}
+
+/// The groups of a local user or robot; none for anybody else, and before the first start.
+fn groups_of_account(settings: &Settings, who: &str) -> anyhow::Result<Vec<String>> {
+    let Driver::Filesystem { database, .. } = &settings.storage.driver else {
+        return Ok(Vec::new());
+    };
+    if settings.access.is_none() || !database.exists() {
+        return Ok(Vec::new());
+    }
+    let (kind, name) = match who.split_once(':') {
+        None => (AccountKind::User, who),
+        Some(("user", name)) => (AccountKind::User, name),
+        Some(("robot", name)) => (AccountKind::Robot, name),
+        Some(_) => return Ok(Vec::new()),
+    };
+    let store = AccountStore::open(database)?;
+    let account = store.find(kind, name)?;
+    Ok(account.map(|account| account.groups).unwrap_or_default())
 }
 
 fn claims(pairs: &[String]) -> anyhow::Result<Map<String, Value>> {

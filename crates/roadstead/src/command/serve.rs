@@ -19,11 +19,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{self, Settings};
-use crate::parts::{Access, AtPerimeter, Users};
+use crate::parts::{Access, AtPerimeter, Encryption, Recorded, Users};
 use crate::process::{self, Signals};
 use crate::reload::Reloader;
 use crate::socket::{self, Bound};
-use crate::{logging, startup_lines, wire};
+use crate::{encryption, logging, startup_lines, wire};
 
 /// Serves until a signal to stop.
 ///
@@ -87,11 +87,13 @@ impl Start {
         let (perimeter, audit) = wire::perimeter(settings)?;
         let stores = wire::stores(&settings.storage).await?;
         let metadata = stores.metadata.clone();
-        let tls = wire::tls(settings, metadata.clone()).await?;
+        let tls = encryption::start(settings, metadata.clone()).await?;
         let authoriser = Arc::new(wire::authoriser(settings, metadata.clone()).await?);
         let reloader = self.reloader.with(AtPerimeter(Arc::clone(&perimeter)));
         let reloader = reloader.with(Access(Arc::clone(&authoriser)));
         let reloader = reloader.with(Users(Arc::clone(&authoriser)));
+        let reloader = reloader.with_any(tls.clone().map(|(tls, _)| Encryption(tls)));
+        let reloader = reloader.with_any(audit.clone().map(Recorded));
         let reloader = Arc::new(reloader.reopening(audit.clone()));
         let registry = Arc::new(wire::registry(settings, stores)?);
         let health = Arc::new(Health::of(Arc::clone(&registry)));

@@ -94,3 +94,31 @@ fn all_parts_change_or_none_does() {
         )
     );
 }
+
+/// Never comes back from its look until it is let go.
+struct Hangs(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Part for Hangs {
+    fn name(&self) -> &'static str {
+        "hangs"
+    }
+
+    fn look(&self) {
+        let _gone = self.0.lock().unwrap().recv();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_does_not_hold_up_the_stop() {
+    let settings = config::load(None, &BTreeMap::new()).unwrap().settings;
+    let (release, hangs) = std::sync::mpsc::channel();
+    let reloader =
+        Reloader::new(None, BTreeMap::new(), &settings, Vec::new()).with(Hangs(Mutex::new(hangs)));
+    let (hangup, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    hangup.notify_one();
+    let running = tokio::spawn(Arc::new(reloader).run(hangup, stop.clone()));
+    tokio::task::yield_now().await;
+    stop.cancel();
+    running.await.unwrap();
+    drop(release);
+}

@@ -703,3 +703,25 @@ fn the_policy_explains_itself() {
     assert_eq!(explain("--as bob --repository Bad --action pull").0, 1);
     assert_eq!(explain("--as bob --repository a --action fly").0, 1);
 }
+
+/// Each example of the documentation is a configuration as it is written; parts of one are taken
+/// with what every file has.
+#[test]
+fn the_examples_of_the_documentation_are_accepted() {
+    let text = include_str!("../../../../docs/access.md");
+    let blocks: Vec<&str> = text
+        .split("```yaml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let complete = blocks.iter().filter(|block| block.contains("version:"));
+    assert_eq!(complete.count(), 5);
+    for block in blocks {
+        let whole = match block.contains("version:") {
+            true => block.to_owned(),
+            false => format!("version: 0.1\nstorage: inmemory\n{block}"),
+        };
+        let output = Builder::new().bare().text(&whole).check();
+        assert!(output.status.success(), "{whole}\n{output:?}");
+    }
+}

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -170,6 +171,50 @@ fn accounts_are_managed_after_a_kill() {
     let registry = builder.start();
     let list = done(&registry.builder(), "user list CONFIG", "");
     assert!(list.contains("ada") && list.contains("bob"), "{list}");
+}
+
+/// Whatever instant a command ends at, a key that was shown is in force, and nothing is in the way of
+/// the next command or start.
+#[test]
+fn a_command_that_is_killed_leaves_a_whole_database() {
+    let mut registry = Registry::start();
+    let builder = registry.builder();
+    let mut shown = kill_commands(&builder, "beside");
+    assert!(registry.terminate().success());
+    shown.extend(kill_commands(&builder, "alone"));
+    for running in [false, true] {
+        let registry = running.then(|| builder.clone().start());
+        let list = done(&builder, "robot list CONFIG", "");
+        for name in &shown {
+            assert!(list.contains(name.as_str()), "{name}: {list}");
+        }
+        done(&builder, &format!("robot create CONFIG last-{running}"), "");
+        drop(registry);
+    }
+}
+
+/// Creates robots in commands that are killed sooner or later, and returns whose key was shown.
+fn kill_commands(builder: &Builder, names: &str) -> Vec<String> {
+    let mut shown = Vec::new();
+    // From before the database is opened to after the end.
+    for step in 0..30_u32 {
+        let name = format!("{names}-{step}");
+        let config = builder.path("config.yml").into_os_string();
+        let words = ["robot".into(), "create".into(), config, name.clone().into()];
+        let mut child = builder
+            .command_of(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(2) * step);
+        child.kill().unwrap();
+        let output = child.wait_with_output().unwrap();
+        if output.stdout.ends_with(b"\n") {
+            shown.push(name);
+        }
+    }
+    shown
 }
 
 /// Commands wait for each other, and a registry that is started meanwhile for them.

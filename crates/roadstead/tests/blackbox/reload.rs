@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::{Builder, Registry, SOON, Wire, noise, until};
+use crate::harness::{Builder, Registry, SOON, Wire, certificate, noise, over_tls, until};
 
 /// Writes the builder's configuration to the file of its registry.
 fn write(builder: &Builder) {
@@ -154,4 +154,61 @@ fn trusted_proxies_change_while_it_serves() {
     registry.signal(Signal::HUP);
     registry.wait_for_log("changed=\"http.proxies.trusted\"");
     assert!(logged("after").contains("address=\"192.0.2.1\""));
+}
+
+#[test]
+fn a_broken_certificate_keeps_the_old_one_and_shows() {
+    let [certificate, key] = certificate();
+    let builder = Builder::new();
+    let copy = builder.path("certificate.pem");
+    std::fs::copy(&certificate, &copy).unwrap();
+    let registry = builder
+        .config(json!({ "http": {
+            "tls": { "certificate": copy, "key": key },
+            "debug": { "addr": "127.0.0.1:0" },
+        } }))
+        .start();
+    let request = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let is_up = || {
+        let answer = over_tls(registry.address(), request).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 "));
+    };
+    std::fs::write(&copy, "garbage").unwrap();
+    registry.signal(Signal::HUP);
+    let said = until("the problem", SOON, || {
+        let health = registry.health().expect(200).json();
+        health["tls"].as_str().map(str::to_owned)
+    });
+    assert!(said.contains("those of before stay"), "{said}");
+    is_up();
+    std::fs::copy(&certificate, &copy).unwrap();
+    registry.signal(Signal::HUP);
+    until("a healthy registry", SOON, || {
+        (registry.health().expect(200).json() == json!({})).then_some(())
+    });
+    is_up();
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_written_shows() {
+    let builder = Builder::new();
+    let path = builder.path("audit.log");
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let sections = json!({
+        "access": { "audit": { "path": path } },
+        "http": { "debug": { "addr": "127.0.0.1:0" } },
+    });
+    let mut registry = builder.config(sections).start();
+    registry.post("/v2/a/blobs/uploads/").send().expect(202);
+    until("the problem", SOON, || {
+        let health = registry.health().expect(200).json();
+        health["audit"].as_str().map(str::to_owned)
+    });
+    std::fs::remove_file(&path).unwrap();
+    until("a healthy registry", SOON, || {
+        (registry.health().expect(200).json() == json!({})).then_some(())
+    });
+    assert!(registry.terminate().success());
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches("\"method\":\"POST\"").count(), 1, "{text}");
 }

@@ -8,8 +8,8 @@ use crate::harness::{Authority, Builder, Pair, Registry, SOON, TlsClient, until}
 
 const NAME: &str = "registry.test";
 
-/// What a request with a certificate that was verified leaves in the log.
-const SEEN: &str = "a request with a client certificate";
+/// What a certificate that was verified leaves in the log.
+const SEEN: &str = "a client is known by its certificate";
 
 /// A registry that knows one authority of clients.
 struct Served {
@@ -56,7 +56,7 @@ impl Served {
         if let Ok(status) = &asked {
             assert_eq!(*status, 200);
         }
-        // The line is written before the answer.
+        // The line is written before the first request is read.
         (asked.is_ok(), self.lines(subject) > before)
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio_rustls::rustls::CipherSuite;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
@@ -239,4 +240,50 @@ fn a_request_in_clear_text_is_told_that_this_is_tls() {
         assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
     }
     served.connect();
+}
+
+/// Cases 80 and 81 with SIGHUP.
+#[test]
+fn sighup_brings_other_settings_into_force_or_changes_nothing() {
+    let served = Served::new(json!({}));
+    let address = served.registry.address();
+    let old = served.client.clone().of_version(&TLS12);
+    let mut open = old.connect(address, NAME).unwrap();
+    assert_eq!(open.ask("/v2/").unwrap(), 200);
+    let reload = |tls: Value| {
+        let builder = served.registry.builder();
+        builder.config(json!({ "http": { "tls": tls } })).check();
+        served.registry.signal(Signal::HUP);
+    };
+    let pair = served.authority.server(NAME);
+    served.put("new.crt", &pair.certificate);
+    served.put("new.key", "broken");
+    let path = |name: &str| served.registry.builder().path(name);
+    let new = json!({
+        "certificate": path("new.crt"),
+        "key": path("new.key"),
+        "minimumtls": "tls1.3",
+    });
+    reload(new.clone());
+    let line = served
+        .registry
+        .wait_for_log("the new configuration cannot be used");
+    assert!(line.contains("new.key"), "{line}");
+    assert_eq!(served.connect().certificate(), served.pair.der());
+    assert!(old.connect(address, NAME).is_ok());
+
+    served.put("new.key", &pair.key);
+    reload(new);
+    served
+        .registry
+        .wait_for_log("the configuration was read again and is in force");
+    assert_eq!(served.connect().certificate(), pair.der());
+    assert!(old.connect(address, NAME).is_err());
+    assert_eq!(open.ask("/v2/").unwrap(), 200);
+    // The files of before are looked at no more, and the new ones are.
+    served.put("tls.crt", "broken");
+    let next = served.authority.server(NAME);
+    served.put("new.crt", &next.certificate);
+    served.put("new.key", &next.key);
+    served.wait_for(&next);
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use roadstead_oci::{Action, Digest, ManifestError, RepositoryName, Tag};
 
+use roadstead_auth::{Authoriser, Reason, Refusal};
+
 use super::*;
+use crate::authorise::{Needs, refuse};
 
 fn digest(hex: char) -> Digest {
     Digest::parse(&format!("sha256:{}", hex.to_string().repeat(64))).unwrap()
@@ -67,7 +70,7 @@ fn expected(error: &Error) -> (u16, &'static str) {
             (400, "MANIFEST_INVALID")
         }
         Error::ReferencesUnknown(_) => (400, "MANIFEST_BLOB_UNKNOWN"),
-        Error::NotGranted(_) => (403, "DENIED"),
+        Error::NotGranted(_) | Error::TagsTaken(_) => (403, "DENIED"),
         Error::Body(BodyFailure::TooSlow) => (408, "SIZE_INVALID"),
         Error::Body(BodyFailure::Disconnected | BodyFailure::Malformed) => (400, "SIZE_INVALID"),
         Error::Storage(StorageError::Full { .. }) | Error::Metadata(MetadataError::Full(_)) => {
@@ -87,6 +90,7 @@ async fn every_error_of_the_registry_has_its_answer() {
     for error in [
         Error::BlobUnknown(digest('a')),
         Error::BlobReferenced { manifests: 3 },
+        Error::TagsTaken(vec![Tag::parse("v1").unwrap()]),
         Error::ManifestUnknown(tag()),
         Error::ManifestUnknown(Reference::Digest(digest('a'))),
         Error::NameUnknown(repository()),
@@ -193,37 +197,46 @@ async fn paths_and_queries_that_cannot_be_read_have_their_answers() {
 
 #[tokio::test]
 async fn refusals_say_how_to_get_in_or_when_to_come_back() {
-    let challenge = "Basic realm=\"r\"".to_owned();
-    let reason = roadstead_auth::Reason::Missing;
-    let refusal = Refusal::Unauthenticated {
-        challenge: challenge.clone(),
-        reason,
-    };
-    let (status, headers, errors) = told(refusal.into()).await;
-    assert_eq!(
-        (status, errors[0]["code"].as_str()),
-        (401, Some("UNAUTHORIZED"))
-    );
-    assert_eq!(headers[WWW_AUTHENTICATE], challenge.as_str());
-
-    check(
-        Refusal::Denied {
-            principal: "secret".to_owned(),
-        },
-        403,
-        "DENIED",
-    )
-    .await;
-
-    let busy = Refusal::Busy {
-        retry_after: Duration::from_millis(10),
-    };
-    let (status, headers, errors) = told(busy.into()).await;
-    assert_eq!(
-        (status, errors[0]["code"].as_str()),
-        (429, Some("TOOMANYREQUESTS"))
-    );
-    assert_eq!(headers[RETRY_AFTER], "1");
+    let authoriser = Authoriser::open();
+    let refuse = |refusal| refuse(&authoriser, refusal, &Needs::default(), None);
+    for (refusal, status, code) in [
+        (
+            Refusal::Unauthenticated(Reason::Missing),
+            401,
+            "UNAUTHORIZED",
+        ),
+        (
+            Refusal::InsufficientScope {
+                rule: "secret".to_owned(),
+            },
+            401,
+            "UNAUTHORIZED",
+        ),
+        (
+            Refusal::Denied {
+                principal: "secret".to_owned(),
+                rule: "secret".to_owned(),
+            },
+            403,
+            "DENIED",
+        ),
+        (Refusal::BadTokenRequest("no"), 400, "UNSUPPORTED"),
+        (Refusal::Unavailable(Box::new(secret())), 503, "UNAVAILABLE"),
+        (
+            Refusal::Busy {
+                retry_after: Duration::from_millis(10),
+            },
+            429,
+            "TOOMANYREQUESTS",
+        ),
+    ] {
+        let (found, headers, errors) = told(refuse(refusal)).await;
+        assert_eq!((found, errors[0]["code"].as_str()), (status, Some(code)));
+        assert_eq!(headers.contains_key(WWW_AUTHENTICATE), status == 401);
+        if matches!(status, 429 | 503) {
+            assert_eq!(headers[RETRY_AFTER], "1");
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,13 +7,13 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
 
 use super::error::TlsError;
-use super::{Identity, TlsSettings, client_auth, files, suites};
+use super::{Identity, InForce, TlsSettings, client_auth, files, suites};
 
 /// Reads the files and puts them together.
 ///
 /// # Errors
 /// [`TlsError`].
-pub(super) fn build(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+pub(super) fn build(settings: &TlsSettings) -> Result<InForce, TlsError> {
     let provider = Arc::new(CryptoProvider {
         cipher_suites: suites::allowed(&settings.cipher_suites),
         ..aws_lc_rs::default_provider()
@@ -49,5 +49,9 @@ pub(super) fn build(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    Ok(config)
+    let asked = settings.client_auth.as_ref();
+    Ok(InForce {
+        config: Arc::new(config),
+        verifies: asked.is_some_and(|asked| asked.mode.verifies()),
+    })
 }

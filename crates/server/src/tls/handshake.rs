@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::{Identity, Shared, Tls};
+use super::{InForce, Tls};
 use crate::acme::challenge;
 use crate::outgoing::Outgoing;
 use crate::pace::Pace;
@@ -61,18 +61,18 @@ impl Tls {
             Some(_) => {}
         }
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-        if let Identity::Acme(acme) = &self.shared.settings.identity
-            && let Some(name) = challenge::asked(&start.client_hello())
+        if let Some(name) = challenge::asked(&start.client_hello())
+            && let Some(acme) = self.acme()
         {
             let proof = acme.prove_over_tls(&name).await.map_err(io::Error::other)?;
             start.into_stream(proof).await?.shutdown().await?;
             return Ok(None);
         }
-        let config = self.shared.config.load_full();
-        let stream = start.into_stream(config).await?;
+        let in_force = self.shared.in_force.load_full();
+        let stream = start.into_stream(Arc::clone(&in_force.config)).await?;
         let connection = stream.get_ref().1;
         let is_http2 = connection.alpn_protocol() == Some(b"h2");
-        let holder = self.shared.holder(connection);
+        let holder = in_force.holder(connection);
         Ok(Some(Secured {
             stream,
             is_http2,
@@ -81,17 +81,22 @@ impl Tls {
     }
 }
 
-impl Shared {
+impl InForce {
     /// Who the client is, where its certificate was verified.
     fn holder(&self, connection: &rustls::ServerConnection) -> Holder {
-        let verifies = |asked: &super::ClientAuth| asked.mode.verifies();
-        if !self.settings.client_auth.as_ref().is_some_and(verifies) {
+        if !self.verifies {
             return Holder::default();
         }
         let chain = connection.peer_certificates().unwrap_or_default();
         let read = chain.first().map(|leaf| ClientCertificate::parse(leaf));
         match read.transpose() {
-            Ok(certificate) => Holder(certificate.map(Arc::new)),
+            Ok(certificate) => {
+                if let Some(certificate) = &certificate {
+                    let subject = certificate.subject.as_str();
+                    tracing::debug!(subject, "a client is known by its certificate");
+                }
+                Holder(certificate.map(Arc::new))
+            }
             Err(error) => {
                 let problem = crate::error::chain(&error);
                 tracing::info!(

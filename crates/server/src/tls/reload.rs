@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::files::Stamps;
-use super::{Identity, Shared, Tls, config};
+use super::{InForce, Shared, Tls, TlsError, TlsSettings, config};
 use crate::error::chain;
 
 /// How often the files are looked at.
@@ -28,9 +28,9 @@ impl Tls {
     /// cannot be used leave what is in force as it is. Certificates of ACME are ordered and renewed.
     pub async fn watch(self, stop: CancellationToken) {
         let watching = self.watch_files(&stop);
-        match &self.shared.settings.identity {
-            Identity::Files { .. } => watching.await,
-            Identity::Acme(acme) => {
+        match self.acme() {
+            None => watching.await,
+            Some(acme) => {
                 tokio::join!(watching, acme.run(stop.clone()));
             }
         }
@@ -57,7 +57,7 @@ impl Tls {
     /// between the new certificate and its new key the two do not fit each other.
     async fn look(&self, failed: bool) -> bool {
         let shared = Arc::clone(&self.shared);
-        let stamps = tokio::task::spawn_blocking(move || Stamps::of(&shared.settings)).await;
+        let stamps = tokio::task::spawn_blocking(move || Stamps::of(&shared.settings.load())).await;
         let Ok(stamps) = stamps else {
             return failed;
         };
@@ -80,32 +80,73 @@ impl Tls {
         let _one = self.shared.reading.lock().await;
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || {
+            let settings = shared.settings.load_full();
             // Taken before: what changes meanwhile looks different the next time.
-            let stamps = Stamps::of(&shared.settings);
-            (stamps, config::build(&shared.settings))
+            let stamps = Stamps::of(&settings);
+            let built = config::build(&settings);
+            (settings, stamps, built)
         });
-        let Ok((stamps, built)) = read.await else {
+        let Ok((settings, stamps, built)) = read.await else {
             return false;
         };
-        *(self.shared.stamps.lock()).unwrap_or_else(PoisonError::into_inner) = stamps;
-        match built {
-            Ok(config) => {
-                self.shared.config.store(Arc::new(config));
+        let (in_force, problem) = match built {
+            Ok(in_force) => (Some(in_force), None),
+            Err(error) => (None, Some(chain(&error))),
+        };
+        if !self.shared.take(&settings, stamps, in_force) {
+            return false;
+        }
+        match problem {
+            None => {
                 self.shared.report(None);
                 tracing::info!("the files of TLS were read again and hold for new connections");
                 true
             }
-            Err(error) => {
-                if reason != Reason::Changed {
-                    self.shared.report(Some(chain(&error)));
-                }
+            Some(problem) if reason != Reason::Changed => {
+                self.shared.report(Some(problem));
                 false
             }
+            Some(_) => false,
         }
+    }
+
+    /// Makes other settings ready, which are in force from when what is returned is called. Whether
+    /// HTTP/2 is offered stays as it was. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`TlsError`]: nothing changes.
+    pub fn prepare(&self, mut settings: TlsSettings) -> Result<Box<dyn FnOnce() + Send>, TlsError> {
+        settings.http2 = self.shared.settings.load().http2;
+        let stamps = Stamps::of(&settings);
+        let in_force = config::build(&settings)?;
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(move || {
+            {
+                let mut last = shared.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+                shared.settings.store(Arc::new(settings));
+                shared.in_force.store(Arc::new(in_force));
+                *last = stamps;
+            }
+            shared.report(None);
+        }))
     }
 }
 
 impl Shared {
+    /// Keeps how the files looked, and what came of them, where the settings that they were read by
+    /// still hold.
+    fn take(&self, settings: &Arc<TlsSettings>, stamps: Stamps, in_force: Option<InForce>) -> bool {
+        let mut last = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_still = Arc::ptr_eq(settings, &self.settings.load());
+        if is_still {
+            *last = stamps;
+            if let Some(in_force) = in_force {
+                self.in_force.store(Arc::new(in_force));
+            }
+        }
+        is_still
+    }
+
     /// Keeps why the files are not in force, and logs it where it is new.
     fn report(&self, problem: Option<String>) {
         let mut last = self.problem.lock().unwrap_or_else(PoisonError::into_inner);

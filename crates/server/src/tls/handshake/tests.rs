@@ -14,7 +14,7 @@ fn the_answer_to_clear_text_says_its_own_length() {
 fn a_certificate_that_has_expired_is_nobodys() {
     let hour = Duration::from_secs(3600);
     let certificate = |expires| {
-        Client(Some(Arc::new(ClientCertificate {
+        Holder(Some(Arc::new(ClientCertificate {
             subject: String::new(),
             common_name: None,
             dns_names: Vec::new(),
@@ -28,5 +28,5 @@ fn a_certificate_that_has_expired_is_nobodys() {
     let now = SystemTime::now();
     assert!(certificate(now + hour).certificate().is_some());
     assert!(certificate(now - hour).certificate().is_none());
-    assert!(Client::default().certificate().is_none());
+    assert!(Holder::default().certificate().is_none());
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use rcgen::{CertificateParams, KeyPair};
 
-use super::super::{TlsSettings, TlsVersion};
+use super::super::{Identity, TlsSettings, TlsVersion};
 use super::*;
 
 /// A directory with a certificate and its key, and what is made of them.
@@ -45,9 +45,9 @@ impl Served {
 
     /// Whether what `act` does puts another configuration into force.
     async fn changes<T>(&self, act: impl Future<Output = T>) -> (bool, T) {
-        let before = self.tls.shared.config.load_full();
+        let before = self.tls.shared.in_force.load_full();
         let outcome = act.await;
-        let after = self.tls.shared.config.load_full();
+        let after = self.tls.shared.in_force.load_full();
         (!Arc::ptr_eq(&before, &after), outcome)
     }
 }
@@ -97,4 +97,27 @@ async fn what_stays_broken_is_a_problem_until_it_is_mended() {
     pair(served.directory.path(), "second.test");
     assert_eq!(served.changes(served.tls.look(false)).await, (true, false));
     assert_eq!(served.tls.problem(), None);
+}
+
+#[tokio::test]
+async fn other_settings_are_in_force_all_at_once_or_not_at_all() {
+    let served = Served::new();
+    let mut settings = TlsSettings::clone(&served.tls.shared.settings.load());
+    settings.minimum = TlsVersion::Tls13;
+    let prepared = || async { served.tls.prepare(settings.clone()) };
+    let (changed, change) = served.changes(prepared()).await;
+    assert!(!changed);
+    let change = change.unwrap();
+    // What was read by the settings of before must not come after those that are in force.
+    let old = served.tls.shared.settings.load_full();
+    let late = config::build(&old).unwrap();
+    assert_eq!(served.changes(async { change() }).await, (true, ()));
+    let stamps = || Stamps::of(&old);
+    let late = async { served.tls.shared.take(&old, stamps(), Some(late)) };
+    assert_eq!(served.changes(late).await, (false, false));
+    assert_eq!(served.tls.shared.settings.load().minimum, TlsVersion::Tls13);
+    assert_eq!(served.changes(served.tls.look(false)).await, (false, false));
+    write(served.directory.path(), "key", "no PEM");
+    let (changed, change) = served.changes(prepared()).await;
+    assert!(!changed && change.is_err());
 }
