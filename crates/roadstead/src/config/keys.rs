@@ -266,8 +266,6 @@ pub(crate) const KEYS: &[Key] = &[
     served("auth.htpasswd.realm", Kind::Text),
     served("auth.htpasswd.path", Kind::Text),
     served("auth.none", Kind::Any),
-    never_served("auth.token"),
-    never_served("auth.silly"),
     served("auth.token.realm", Kind::Text),
     served("auth.token.issuer", Kind::Text),
     served("auth.token.service", Kind::Text),

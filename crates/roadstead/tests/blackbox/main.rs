@@ -25,6 +25,7 @@ mod config;
 mod corpus;
 mod delete;
 mod digests;
+mod external;
 mod files;
 mod forwarded;
 mod frozen;
