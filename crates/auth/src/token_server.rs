@@ -8,7 +8,7 @@ use crate::authenticators::Authenticators;
 use crate::authoriser::Authoriser;
 use crate::basic::Credentials;
 use crate::error::{Reason, Refusal};
-use crate::issuer::Issuer;
+use crate::issuer::{IssueError, Issuer};
 use crate::policy::{Circumstances, Wish};
 use crate::principal::{Credential, Identity, Kind, Principal};
 use crate::scope::{Access, Scope};
@@ -102,9 +102,8 @@ impl Authoriser {
         }
         let Login { identity, by } = self.holder(issuer, authenticators, request).await?;
         let access = self.covered(&identity, request);
-        let issued = issuer
-            .issue(&identity, &access)
-            .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+        let issued = issuer.issue(&identity, &access);
+        let issued = issued.map_err(|error| not_issued(error, TOO_MUCH_ASKED))?;
         let refresh_token = match (by, &request.grant, request.offline) {
             // The one that came holds on, whichever way it came: one that begets others never ends.
             (Some(token), TokenGrant::Refresh(_), _) | (Some(token), _, true) => Some(token),
@@ -211,10 +210,21 @@ async fn refresh(
         Kind::Oidc => issuer.settings().refresh_lifetime.min(WITHOUT_ASKING),
         _ => issuer.settings().refresh_lifetime,
     };
-    let issued = issuer
-        .issue_refresh(&identity, fingerprint, lifetime)
-        .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+    let issued = issuer.issue_refresh(&identity, fingerprint, lifetime);
+    let issued = issued.map_err(|error| not_issued(error, TOO_MUCH_SAID))?;
     Ok(Some(issued.token))
+}
+
+const TOO_MUCH_ASKED: &str = "the token would be longer than any header: ask for fewer scopes";
+const TOO_MUCH_SAID: &str =
+    "a refresh token would be longer than any header: its holder has too many groups or claims";
+
+/// Too long a token stays too long, however often it is asked for.
+fn not_issued(error: IssueError, too_long: &'static str) -> Refusal {
+    match error {
+        IssueError::TooLong => Refusal::BadTokenRequest(too_long),
+        error => Refusal::Unavailable(Box::new(error)),
+    }
 }
 
 /// Who a refresh token is of, as they are known now: groups and all.

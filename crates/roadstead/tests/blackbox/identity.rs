@@ -297,6 +297,54 @@ fn tokens_that_prove_nothing_are_refused() {
     .expect(400);
 }
 
+/// R19: what an issuer calls somebody is a name, and nothing else.
+#[test]
+fn odd_names_are_names() {
+    let provider = Provider::start();
+    let registry = start(&[("idp", &provider)]);
+    let long = "x".repeat(5_000);
+    for subject in [
+        "a\nb",
+        "a\r\nprincipal=\"root\"",
+        "\u{1b}[31mred",
+        "a\u{0}b",
+        "../root",
+        "user:root",
+        "root",
+        "Дмитрий 🚢",
+        "",
+        " ",
+        &long,
+    ] {
+        let token = provider.id_token("x", AUDIENCE, &json!({ "sub": subject, "ref": MAIN }));
+        let answer = exchange(&registry, &token, "repository:ci/app:pull,delete");
+        assert!(
+            matches!(answer.status, 200 | 401),
+            "{subject:?}: {answer:?}"
+        );
+        if answer.status == 200 {
+            let json = answer.json();
+            assert_eq!(
+                text(&json, "scope"),
+                "repository:ci/app:pull",
+                "{subject:?}"
+            );
+            bearer(registry.get("/v2/"), text(&json, "token"))
+                .send()
+                .expect(200);
+        }
+    }
+    let log = registry.log();
+    assert!(
+        !log.contains(['\u{1b}', '\u{0}']) && !log.contains(&long),
+        "{log}"
+    );
+    for line in log.lines().filter(|line| line.contains("route=\"token\"")) {
+        assert!(line.contains("request_id="), "a line was cut: {line}");
+        assert!(!line.contains("principal=\"root\""), "{line}");
+    }
+}
+
 #[test]
 fn new_keys_count_at_once_and_withdrawn_ones_do_not_come_back() {
     let provider = Provider::start();
