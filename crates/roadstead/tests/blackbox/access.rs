@@ -725,3 +725,122 @@ fn the_examples_of_the_documentation_are_accepted() {
         assert!(output.status.success(), "{whole}\n{output:?}");
     }
 }
+
+/// A credential is an `Authorization` header: neither a query nor a cookie is one, and nothing tells
+/// a browser that it may ask for another site.
+#[test]
+fn credentials_come_in_one_place_and_browsers_are_told_nothing() {
+    let registry = with_tokens(rules());
+    let token = token(&registry, Some(ALICE), "repository:team/app:pull,push");
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("{}:{}", ALICE.0, ALICE.1));
+    for (target, header, value) in [
+        (
+            format!("/v2/?access_token={token}"),
+            "X-Nothing",
+            String::new(),
+        ),
+        (format!("/v2/?token={token}"), "X-Nothing", String::new()),
+        ("/v2/".to_owned(), "Cookie", format!("token={token}")),
+        (
+            "/v2/".to_owned(),
+            "Cookie",
+            format!("Authorization=Bearer {token}"),
+        ),
+        (
+            "/v2/".to_owned(),
+            "Proxy-Authorization",
+            format!("Basic {basic}"),
+        ),
+        ("/v2/".to_owned(), "X-Forwarded-User", ALICE.0.to_owned()),
+    ] {
+        let answer = registry.get(&target).header(header, value).send();
+        answer.expect_error(401, "UNAUTHORIZED");
+    }
+    for method in ["OPTIONS", "GET"] {
+        let answer = as_user(
+            registry.request(method, "/v2/team/app/tags/list"),
+            Some(ALICE),
+        )
+        .header("Origin", "https://evil.example")
+        .header("Access-Control-Request-Method", "PUT")
+        .send();
+        let cors = |name: &&str| answer.header(name).is_some();
+        let told = [
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "access-control-allow-methods",
+        ];
+        assert!(!told.iter().any(cors), "{answer:?}");
+    }
+}
+
+/// R19: whatever happens to a secret, it is in no log, no audit line, no answer and no health page.
+#[test]
+fn no_secret_is_in_any_output() {
+    const CANARY: &str = "canary-0f3c";
+    let users = [("alice", "canary-0f3c-alice"), ("bob", "canary-0f3c-bob")];
+    let builder = Builder::new().users(&users);
+    let audit = builder.path("audit.jsonl");
+    let registry = builder
+        .config(json!({
+            "access": {"preset": "private", "audit": {"path": audit.clone(), "which": "all"}},
+            "log": {"level": "debug", "formatter": "json"},
+            "http": {"host": "https://registry.example", "relativeurls": true},
+        }))
+        .start();
+    let robot = registry.builder().run([
+        "robot".to_owned(),
+        "create".to_owned(),
+        registry.builder().path("config.yml").display().to_string(),
+        "ci".to_owned(),
+    ]);
+    assert!(robot.status.success(), "{robot:?}");
+    let key = String::from_utf8(robot.stdout).unwrap().trim().to_owned();
+    let form = format!(
+        "grant_type=password&username=alice&password={}&access_type=offline&scope=repository:a:pull",
+        users[0].1
+    );
+    let answer = registry
+        .post("/auth/token")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .expect(200)
+        .json();
+    let token = answer["token"].as_str().unwrap().to_owned();
+    let refresh = answer["refresh_token"].as_str().unwrap().to_owned();
+    let mut answers = String::new();
+    let mut note = |answer: Answer| answers.push_str(&format!("{answer:?}"));
+    for (user, password) in [
+        ("alice", users[0].1),
+        ("alice", "canary-0f3c-wrong"),
+        ("canary-0f3c\u{1b}[31m", "x"),
+        ("ci", &key),
+        ("ci", &refresh),
+        ("alice", &refresh),
+        ("alice", &token),
+    ] {
+        note(registry.get("/v2/").basic(user, password).send());
+    }
+    for value in [&token, &refresh, &key, CANARY] {
+        note(bearer(registry.get("/v2/a/tags/list"), value).send());
+    }
+    let query = format!("/auth/token?password={CANARY}&scope=repository:a:{CANARY}");
+    note(registry.get(query).basic("bob", users[1].1).send());
+    let log = registry.log();
+    let audit = std::fs::read_to_string(audit).unwrap();
+    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+    for (what, text) in [("log", &log), ("audit", &audit), ("answers", &answers)] {
+        for secret in [
+            users[0].1,
+            users[1].1,
+            "canary-0f3c-wrong",
+            &key,
+            &signature(&token),
+            &signature(&refresh),
+        ] {
+            assert!(!text.contains(secret), "{what} has {secret}");
+        }
+        assert!(!text.contains('\u{1b}'), "{what} has an escape character");
+    }
+}
