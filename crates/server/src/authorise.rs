@@ -292,7 +292,7 @@ impl Needs {
         }
     }
 
-    /// The detail of a 401, as `distribution` words it.
+    /// The detail of a 401 or 403, as `distribution` words that of a 401.
     fn detail(&self) -> Value {
         if self.0.is_empty() {
             return Value::Null;
@@ -346,7 +346,10 @@ pub(crate) fn refuse(
             let challenge = authoriser.challenge(&needs.0, refusal.bearer_error(), origin);
             Failure::unauthorised(&challenge, needs.detail())
         }
-        Refusal::Denied { .. } => Failure::new(StatusCode::FORBIDDEN, ErrorCode::Denied),
+        // Without a detail docker takes the error for another kind, and tries again for a minute.
+        Refusal::Denied { .. } => {
+            Failure::new(StatusCode::FORBIDDEN, ErrorCode::Denied).detail(needs.detail())
+        }
         Refusal::BadTokenRequest(why) => {
             Failure::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported).message(why)
         }

@@ -16,10 +16,14 @@ use crate::{command, image};
 /// The one user of a registry that wants a login.
 pub(crate) const USER: &str = "ferry";
 pub(crate) const PASSWORD: &str = "open-water";
+/// Another, who has the same password, and where there are rules may only pull.
+pub(crate) const GUEST: &str = "guest";
+/// `USER` and `PASSWORD` as credentials of Basic.
+pub(crate) const BASIC: &str = "ZmVycnk6b3Blbi13YXRlcg==";
 /// The name of the registry's own certificate in the scenario's folder.
 pub(crate) const CERTIFICATE: &str = "certificate.crt";
-/// `USER` and `PASSWORD` as a line of an htpasswd file (bcrypt, cost 10).
-const HTPASSWD: &str = "ferry:$2y$10$LkF2qWuFH5emv9oh5.AqkObXGODOFBOQKUlW0/knx5gcwWioBGF6G\n";
+/// `PASSWORD` as an htpasswd file has it (bcrypt, cost 10).
+const HASH: &str = "$2y$10$LkF2qWuFH5emv9oh5.AqkObXGODOFBOQKUlW0/knx5gcwWioBGF6G";
 
 /// What kind of registry a scenario wants.
 #[derive(Clone, Copy)]
@@ -28,6 +32,12 @@ pub(crate) enum Setup {
     Open,
     /// `USER` with `PASSWORD` may do anything, nobody else anything.
     Password,
+    /// `USER` may do anything, `GUEST` pull, and others what the preset says.
+    Access {
+        preset: &'static str,
+        /// Whether the registry knows its own URL, so that clients get tokens of it.
+        tokens: bool,
+    },
     /// Anybody may do anything, over TLS with the certificate `CERTIFICATE`.
     Tls,
 }
@@ -50,29 +60,31 @@ impl<'a> Workbench<'a> {
         std::fs::create_dir_all(home.join("run"))?;
         // Some clients insist that the file that they were told of exists.
         std::fs::write(home.join("auth.json"), "{}")?;
-        let (extra, overrides) = match setup {
-            Setup::Open => (String::new(), Vec::new()),
-            Setup::Password => {
-                let file = folder.path().join("htpasswd");
-                std::fs::write(&file, HTPASSWD)?;
-                let file = file.display();
-                (
-                    format!("auth: {{htpasswd: {{realm: e2e, path: {file}}}}}\n"),
-                    Vec::new(),
-                )
+        let registry = match setup {
+            Setup::Open => Registry::start(binary, "", &[])?,
+            Setup::Password => Registry::start(binary, &passwords(folder.path())?, &[])?,
+            Setup::Access { preset, tokens } => {
+                let mut extra = passwords(folder.path())?;
+                extra.push_str(&format!(
+                    "access:\n  preset: {preset}\n  tokens: {{lifetime: 1m}}\n  rules:\n    \
+                     - {{deny: [push, overwrite, delete], to: \"user:{GUEST}\", on: \"**\"}}\n"
+                ));
+                if tokens {
+                    Registry::start_with_url(binary, &extra)?
+                } else {
+                    Registry::start(binary, &extra, &[])?
+                }
             }
             Setup::Tls => {
                 let (certificate, key) = make_certificate(tools, folder.path())?;
                 let certificate = ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate);
-                (
-                    String::new(),
-                    vec![certificate, ("REGISTRY_HTTP_TLS_KEY", key)],
-                )
+                let overrides = [certificate, ("REGISTRY_HTTP_TLS_KEY", key)];
+                Registry::start(binary, "", &overrides)?
             }
         };
         Ok(Self {
             tools,
-            registry: Registry::start(binary, &extra, &overrides)?,
+            registry,
             folder,
         })
     }
@@ -146,6 +158,17 @@ impl<'a> Workbench<'a> {
         http::request(self.registry.address(), method, path)
     }
 
+    /// The status that `USER` gets for a path.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub(crate) fn status_for_user(&self, path: &str) -> Result<u16> {
+        let authorization = format!("Basic {BASIC}");
+        let headers = [("Authorization", authorization.as_str())];
+        let answer = http::exchange(self.registry.address(), "GET", path, &headers, None)?;
+        Ok(answer.status)
+    }
+
     /// Checks which digest a tag has: by the header, and by hashing what is served.
     ///
     /// # Errors
@@ -217,6 +240,16 @@ impl<'a> Workbench<'a> {
         );
         Ok(())
     }
+}
+
+/// Writes an htpasswd file, and the section of a configuration that names it.
+pub(crate) fn passwords(folder: &Path) -> Result<String> {
+    let file = folder.join("htpasswd");
+    std::fs::write(&file, format!("{USER}:{HASH}\n{GUEST}:{HASH}\n"))?;
+    let file = file.display();
+    Ok(format!(
+        "auth: {{htpasswd: {{realm: e2e, path: {file}}}}}\n"
+    ))
 }
 
 /// Makes a certificate for the loopback address that vouches for itself; returns it and its key.

@@ -336,6 +336,29 @@ fn a_tag_is_moved_only_by_who_may_move_it() {
     put(ALICE, "team/app", "latest", &other).expect(201);
 }
 
+/// A client made of `distribution`'s code, such as docker, takes an error that has the usual message
+/// and no detail for another kind, and tries a push again and again for most of a minute.
+#[test]
+fn a_denial_says_what_was_denied() {
+    let registry = with_access(rules());
+    let blob = sha256(b"nobody has this");
+    for (method, target, name, action) in [
+        ("POST", "/v2/team/app/blobs/uploads/", "team/app", "push"),
+        ("GET", "/v2/other/app/tags/list", "other/app", "pull"),
+        (
+            "DELETE",
+            &format!("/v2/team/app/blobs/{blob}"),
+            "team/app",
+            "delete",
+        ),
+    ] {
+        let answer = as_user(registry.request(method, target), Some(BOB)).send();
+        let denied = answer.expect_error(403, "DENIED").json();
+        let expected = json!({"Type": "repository", "Class": "", "Name": name, "Action": action});
+        assert_eq!(denied["errors"][0]["detail"], json!([expected]), "{target}");
+    }
+}
+
 #[test]
 fn the_catalog_shows_each_caller_what_they_may_list() {
     let registry = with_access(rules());
