@@ -8,11 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::clients::{Client, DAEMONS, PROGRAMS, SEED, Stage, Who};
-use super::workbench::{GUEST, PASSWORD, USER, Workbench};
+use super::workbench::Workbench;
 use crate::command;
+use crate::users::{GUEST, PASSWORD, USER};
 
-/// Longest time that a client may take to understand that it may not. Some try again.
-const REFUSAL_LIMIT: Duration = Duration::from_secs(60);
+/// Longest time that a client may take to understand that it may not: some try
+/// again and again for most of a minute where they take the answer for another.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(30);
 /// Lines of the registry's log, one a request, that a refusal may cost: no client asks for ever.
 const REFUSAL_LINES: usize = 60;
 /// Of these, each client says one when it is told that it may not.
@@ -81,16 +83,14 @@ fn play_public(stage: &Stage, clients: &[Client], challenge: Challenge) -> Resul
 
 fn public(stage: &Stage, client: &Client, challenge: Challenge) -> Result<()> {
     let repository = format!("public/by-{}", client.name);
-    let asks = challenge == Challenge::Bearer || client.asks_without_login;
     let mut pull = (client.pull)(stage, SEED, None)?;
-    if asks {
+    if challenge == Challenge::Bearer || client.asks_without_login {
         command::capture(&mut pull).context("a pull without a login")?;
-        refuse(stage, &mut (client.push)(stage, &repository, None)?)
-            .context("a push without a login")?;
     } else {
-        // Nor would it push, but that it tries for most of a minute.
         refuse(stage, &mut pull).context("a pull without a login")?;
     }
+    refuse(stage, &mut (client.push)(stage, &repository, None)?)
+        .context("a push without a login")?;
     if client.checks_login
         && let Some(login) = client.login
     {
@@ -110,13 +110,9 @@ fn public(stage: &Stage, client: &Client, challenge: Challenge) -> Result<()> {
     );
 
     pushes_and_pulls(stage, client, &Who::new(USER, PASSWORD), &repository)?;
-    if asks {
-        // To another repository: where the image is already, some find nothing left to push.
-        let elsewhere = format!("public/after-{}", client.name);
-        refuse(stage, &mut (client.push)(stage, &elsewhere, None)?)
-            .context("a push after the logout")?;
-    }
-    Ok(())
+    // To another repository: where the image is already, some find nothing left to push.
+    let elsewhere = format!("public/after-{}", client.name);
+    refuse(stage, &mut (client.push)(stage, &elsewhere, None)?).context("a push after the logout")
 }
 
 /// Nobody may do anything without a login; a local user and a robot may do everything.

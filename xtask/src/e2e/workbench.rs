@@ -11,20 +11,11 @@ use super::folder::Folder;
 use crate::http::{self, Answer};
 use crate::registry::Registry;
 use crate::tools::Tools;
+use crate::users::{self, BASIC, GUEST};
 use crate::{command, image};
 
-/// The one user of a registry that wants a login.
-pub(crate) const USER: &str = "ferry";
-pub(crate) const PASSWORD: &str = "open-water";
-/// Another, who has the same password, and where there are rules may only pull.
-pub(crate) const GUEST: &str = "guest";
-/// `USER` and `PASSWORD` as credentials of Basic.
-pub(crate) const BASIC: &str = "ZmVycnk6b3Blbi13YXRlcg==";
 /// The name of the registry's own certificate in the scenario's folder.
 pub(crate) const CERTIFICATE: &str = "certificate.crt";
-/// `PASSWORD` as an htpasswd file has it (bcrypt, cost 10).
-const HASH: &str = "$2y$10$LkF2qWuFH5emv9oh5.AqkObXGODOFBOQKUlW0/knx5gcwWioBGF6G";
-
 /// What kind of registry a scenario wants.
 #[derive(Clone, Copy)]
 pub(crate) enum Setup {
@@ -62,9 +53,9 @@ impl<'a> Workbench<'a> {
         std::fs::write(home.join("auth.json"), "{}")?;
         let registry = match setup {
             Setup::Open => Registry::start(binary, "", &[])?,
-            Setup::Password => Registry::start(binary, &passwords(folder.path())?, &[])?,
+            Setup::Password => Registry::start(binary, &users::passwords(folder.path())?, &[])?,
             Setup::Access { preset, tokens } => {
-                let mut extra = passwords(folder.path())?;
+                let mut extra = users::passwords(folder.path())?;
                 extra.push_str(&format!(
                     "access:\n  preset: {preset}\n  tokens: {{lifetime: 1m}}\n  rules:\n    \
                      - {{deny: [push, overwrite, delete], to: \"user:{GUEST}\", on: \"**\"}}\n"
@@ -240,16 +231,6 @@ impl<'a> Workbench<'a> {
         );
         Ok(())
     }
-}
-
-/// Writes an htpasswd file, and the section of a configuration that names it.
-pub(crate) fn passwords(folder: &Path) -> Result<String> {
-    let file = folder.join("htpasswd");
-    std::fs::write(&file, format!("{USER}:{HASH}\n{GUEST}:{HASH}\n"))?;
-    let file = file.display();
-    Ok(format!(
-        "auth: {{htpasswd: {{realm: e2e, path: {file}}}}}\n"
-    ))
 }
 
 /// Makes a certificate for the loopback address that vouches for itself; returns it and its key.
