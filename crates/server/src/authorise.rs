@@ -126,7 +126,8 @@ impl Caller {
     /// for both at once.
     ///
     /// # Errors
-    /// 401 or 403. With a token of an external issuer that does not cover the source, 401 too.
+    /// 401 or 403. 401 too with a token that does not cover the source, where another could: any of
+    /// an external issuer, and one of this registry for whoever may pull from there.
     pub(crate) fn grant_mount(
         &self,
         repository: &RepositoryName,
@@ -143,11 +144,18 @@ impl Caller {
         let grant = self
             .ask(repository, ActionSet::PUSH, ActionSet::NONE)
             .map_err(refuse)?;
-        if let (true, Some(from)) = (self.is_external(), from) {
+        if let Some(from) = from
+            && (self.is_external() || self.could_get(from, ActionSet::PULL))
+        {
             self.ask(from, ActionSet::PULL, ActionSet::NONE)
                 .map_err(refuse)?;
         }
         Ok(grant)
+    }
+
+    fn could_get(&self, repository: &RepositoryName, actions: ActionSet) -> bool {
+        self.authoriser
+            .could_get(&self.principal, repository, actions, self.circumstances)
     }
 
     /// A grant to pull what is to be mounted elsewhere. None: the caller may not, which is nothing to

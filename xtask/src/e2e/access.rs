@@ -87,21 +87,24 @@ fn public(stage: &Stage, client: &Client, challenge: Challenge) -> Result<()> {
     if challenge == Challenge::Bearer || client.asks_without_login {
         command::capture(&mut pull).context("a pull without a login")?;
     } else {
-        refuse(stage, &mut pull).context("a pull without a login")?;
+        refuse(stage.bench, &mut pull).context("a pull without a login")?;
     }
-    refuse(stage, &mut (client.push)(stage, &repository, None)?)
+    refuse(stage.bench, &mut (client.push)(stage, &repository, None)?)
         .context("a push without a login")?;
     if client.checks_login
         && let Some(login) = client.login
     {
-        refuse(stage, &mut login(stage, &Who::new(USER, "wrong"))?)
+        refuse(stage.bench, &mut login(stage, &Who::new(USER, "wrong"))?)
             .context("a login with a wrong password")?;
     }
 
     let guest = Who::new(GUEST, PASSWORD);
     as_somebody(stage, client, &guest, || {
         command::capture(&mut (client.pull)(stage, SEED, Some(&guest))?)?;
-        refuse(stage, &mut (client.push)(stage, &repository, Some(&guest))?)
+        refuse(
+            stage.bench,
+            &mut (client.push)(stage, &repository, Some(&guest))?,
+        )
     })
     .context("somebody who may only pull")?;
     ensure!(
@@ -112,7 +115,8 @@ fn public(stage: &Stage, client: &Client, challenge: Challenge) -> Result<()> {
     pushes_and_pulls(stage, client, &Who::new(USER, PASSWORD), &repository)?;
     // To another repository: where the image is already, some find nothing left to push.
     let elsewhere = format!("public/after-{}", client.name);
-    refuse(stage, &mut (client.push)(stage, &elsewhere, None)?).context("a push after the logout")
+    refuse(stage.bench, &mut (client.push)(stage, &elsewhere, None)?)
+        .context("a push after the logout")
 }
 
 /// Nobody may do anything without a login; a local user and a robot may do everything.
@@ -135,11 +139,12 @@ fn play_accounts(stage: &Stage, clients: &[Client]) -> Result<()> {
 }
 
 fn private(stage: &Stage, client: &Client, user: &Who, robot: &Who) -> Result<()> {
-    refuse(stage, &mut (client.pull)(stage, SEED, None)?).context("a pull without a login")?;
+    refuse(stage.bench, &mut (client.pull)(stage, SEED, None)?)
+        .context("a pull without a login")?;
     for who in [user, robot] {
         let repository = format!("private/by-{}/for-{}", client.name, who.user);
         pushes_and_pulls(stage, client, who, &repository)?;
-        refuse(stage, &mut (client.pull)(stage, &repository, None)?)
+        refuse(stage.bench, &mut (client.pull)(stage, &repository, None)?)
             .context("a pull after the logout")?;
     }
     Ok(())
@@ -174,8 +179,11 @@ fn as_somebody(
 }
 
 /// Runs a command that the registry must refuse, and the client must understand.
-fn refuse(stage: &Stage, command: &mut Command) -> Result<()> {
-    let lines = || stage.bench.registry().log().lines().count();
+///
+/// # Errors
+/// Where it succeeds, fails for another reason, or takes too long or too many requests.
+pub(super) fn refuse(bench: &Workbench, command: &mut Command) -> Result<()> {
+    let lines = || bench.registry().log().lines().count();
     let before = lines();
     let output = command::attempt_within(REFUSAL_LIMIT, command)?;
     ensure!(!output.status.success(), "it should have been refused");
@@ -206,11 +214,17 @@ fn expect_challenge(bench: &Workbench, expected: Challenge) -> Result<()> {
 }
 
 /// Adds a local user while the registry serves.
+///
+/// # Errors
+/// Those of the command.
 pub(super) fn add_user(bench: &Workbench, who: &Who) -> Result<()> {
     set_password(bench, "add", who)
 }
 
 /// Runs `user add` or `user passwd`.
+///
+/// # Errors
+/// Where it fails.
 pub(super) fn set_password(bench: &Workbench, action: &str, who: &Who) -> Result<()> {
     let mut child = bench
         .registry()

@@ -8,6 +8,7 @@
 
 mod access;
 mod buildah;
+mod certificate;
 mod clients;
 mod containerd;
 mod crane;
@@ -15,6 +16,7 @@ mod daemon;
 mod docker;
 mod folder;
 mod helm;
+mod identity;
 mod large;
 mod login;
 mod oras;
@@ -92,6 +94,19 @@ const SCENARIOS: &[Scenario] = &[
         DAEMONS,
         PRIVATE,
         access::play_private_with_daemons,
+    ),
+    access("pull-secret", PROGRAMS, PRIVATE, identity::play_secret),
+    access(
+        "identity-token",
+        &["skopeo", "dockerd", "containerd", "crane", "oras"],
+        PRIVATE,
+        identity::play_docker,
+    ),
+    access(
+        "certificate",
+        &["openssl", "skopeo", "podman", "oras", "regctl"],
+        Setup::Certificates,
+        certificate::play,
     ),
 ];
 

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
+use super::certificate::{self, AUTHORITY, CAPTAIN, HAND};
 use super::folder::Folder;
 use crate::http::{self, Answer};
 use crate::registry::Registry;
@@ -31,6 +32,8 @@ pub(crate) enum Setup {
     },
     /// Anybody may do anything, over TLS with the certificate `CERTIFICATE`.
     Tls,
+    /// Over TLS too, and who may do what depends on the certificate that a client shows.
+    Certificates,
 }
 
 /// A registry and a folder for one scenario.
@@ -71,6 +74,28 @@ impl<'a> Workbench<'a> {
                 let certificate = ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate);
                 let overrides = [certificate, ("REGISTRY_HTTP_TLS_KEY", key)];
                 Registry::start(binary, "", &overrides)?
+            }
+            Setup::Certificates => {
+                let (own, key) = make_certificate(tools, folder.path())?;
+                let openssl = tools.path("openssl").map_err(anyhow::Error::msg)?;
+                certificate::make(openssl, folder.path())?;
+                let authorities = folder.path().join(format!("{AUTHORITY}.pem"));
+                let authorities = PathBuf::from(format!("[{}]", authorities.display()));
+                let extra = format!(
+                    "access:\n  rules:\n    \
+                     - {{allow: [admin], to: \"certificate:cn={CAPTAIN}\", on: \"**\"}}\n    \
+                     - {{allow: [pull], to: \"certificate:cn={HAND}\", on: \"**\"}}\n"
+                );
+                let overrides = [
+                    ("REGISTRY_HTTP_TLS_CERTIFICATE", own),
+                    ("REGISTRY_HTTP_TLS_KEY", key),
+                    ("REGISTRY_HTTP_TLS_CLIENTCAS", authorities),
+                    (
+                        "REGISTRY_HTTP_TLS_CLIENTAUTH",
+                        PathBuf::from("verify-client-cert-if-given"),
+                    ),
+                ];
+                Registry::start(binary, &extra, &overrides)?
             }
         };
         Ok(Self {
