@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::access::refuse;
+use super::containerd::Containerd;
 use super::podman::podman;
 use super::workbench::{CERTIFICATE, Workbench};
 use crate::{command, image};
@@ -133,6 +134,21 @@ const CLIENTS: &[Client] = &[
             )
         },
     },
+    Client {
+        name: "helm",
+        push: |bench, who, target| {
+            helm(bench, who, &["push", "harbour-1.0.0.tgz", &charts(target)])
+        },
+        pull: |bench, who, target| {
+            let chart = format!("{}/harbour", charts(target));
+            let folder = pulled(bench, "", "helm");
+            helm(
+                bench,
+                who,
+                &["pull", &chart, "--version", "1.0.0", "-d", &folder],
+            )
+        },
+    },
 ];
 
 pub(super) fn play(bench: &Workbench) -> Result<()> {
@@ -141,21 +157,47 @@ pub(super) fn play(bench: &Workbench) -> Result<()> {
     image::write_archive(&archive, "root", 20_000)?;
     let import = ["import", &archive.to_string_lossy(), "localhost/e2e:local"];
     command::capture(podman(bench)?.args(import))?;
+    let chart = bench.path("harbour");
+    std::fs::create_dir_all(&chart)?;
+    std::fs::create_dir_all(pulled(bench, "", "helm"))?;
+    std::fs::write(
+        chart.join("Chart.yaml"),
+        "apiVersion: v2\nname: harbour\nversion: 1.0.0\n",
+    )?;
+    command::capture(bench.client("helm")?.arg("package").arg(&chart))?;
     for client in CLIENTS {
-        story(bench, client).with_context(|| client.name)?;
+        let push = |who: Option<&str>, target: &str| (client.push)(bench, who, target);
+        let pull = |who: Option<&str>, target: &str| (client.pull)(bench, who, target);
+        story(bench, client.name, &push, &pull).with_context(|| client.name)?;
     }
     Ok(())
 }
 
-fn story(bench: &Workbench, client: &Client) -> Result<()> {
-    let target = bench.at(&format!("e2e/certificate:{}", client.name));
-    let other = bench.at(&format!("e2e/refused:{}", client.name));
+pub(super) fn play_ctr(bench: &Workbench) -> Result<()> {
+    let layout = image::write_image(&bench.path("image"), "one", &[20_000])?;
+    let containerd = Containerd::start(bench, &layout)?;
+    let run = |action: &'static str| {
+        let containerd = &containerd;
+        move |who: Option<&str>, target: &str| {
+            containerd.over_tls(action, &folder(bench, who), who.is_some(), target)
+        }
+    };
+    story(bench, "ctr", &run("push"), &run("pull"))?;
+    containerd.stop()
+}
+
+/// Makes the command by which somebody, or nobody, pushes or pulls an image.
+type Action<'a> = &'a dyn Fn(Option<&str>, &str) -> Result<Command>;
+
+fn story(bench: &Workbench, name: &str, push: Action, pull: Action) -> Result<()> {
+    let target = bench.at(&format!("e2e/certificate/{name}:one"));
+    let other = bench.at(&format!("e2e/refused/{name}:one"));
     let (captain, hand) = (Some(CAPTAIN), Some(HAND));
-    command::capture(&mut (client.push)(bench, captain, &target)?).context("a push")?;
-    command::capture(&mut (client.pull)(bench, captain, &target)?).context("a pull")?;
-    command::capture(&mut (client.pull)(bench, hand, &target)?).context("a pull by another")?;
-    refuse(bench, &mut (client.push)(bench, hand, &other)?).context("a push by another")?;
-    refuse(bench, &mut (client.pull)(bench, None, &target)?).context("a pull by nobody")
+    command::capture(&mut push(captain, &target)?).context("a push")?;
+    command::capture(&mut pull(captain, &target)?).context("a pull")?;
+    command::capture(&mut pull(hand, &target)?).context("a pull by another")?;
+    refuse(bench, &mut push(hand, &other)?).context("a push by another")?;
+    refuse(bench, &mut pull(None, &target)?).context("a pull by nobody")
 }
 
 fn skopeo(bench: &Workbench, option: &str, who: Option<&str>, copy: [&str; 2]) -> Result<Command> {
@@ -201,6 +243,25 @@ fn regctl(bench: &Workbench, who: Option<&str>, from: &str, to: &str) -> Result<
     let mut command = bench.client("regctl")?;
     command.args(["image", "copy", from, to]);
     Ok(command)
+}
+
+fn helm(bench: &Workbench, who: Option<&str>, arguments: &[&str]) -> Result<Command> {
+    let mut command = bench.client("helm")?;
+    let folder = folder(bench, who);
+    command
+        .args(arguments)
+        .args(["--ca-file", &format!("{folder}/registry.crt")]);
+    if who.is_some() {
+        command.args(["--cert-file", &format!("{folder}/client.cert")]);
+        command.args(["--key-file", &format!("{folder}/client.key")]);
+    }
+    Ok(command)
+}
+
+/// Where charts go: to a repository below that of an image.
+fn charts(target: &str) -> String {
+    let repository = target.rsplit_once(':').map_or(target, |(name, _)| name);
+    format!("oci://{repository}")
 }
 
 /// The folder with somebody's certificate, or without any.

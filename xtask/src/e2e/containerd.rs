@@ -83,6 +83,39 @@ impl<'a> Containerd<'a> {
         Ok(command)
     }
 
+    /// A `pull` or `push` over TLS, to a registry with the certificate `registry.crt` in a folder,
+    /// perhaps with the client's own beside it. It is told by files such as Kubernetes' nodes
+    /// have: whatever its options say, `ctr` speaks in clear text to a loopback address.
+    ///
+    /// # Errors
+    /// Where there is no `ctr`, and those of the file system.
+    pub(super) fn over_tls(
+        &self,
+        action: &str,
+        folder: &str,
+        shows_own: bool,
+        target: &str,
+    ) -> Result<Command> {
+        let host = self.bench.host();
+        let hosts = format!("{folder}/hosts");
+        std::fs::create_dir_all(format!("{hosts}/{host}"))?;
+        let own = match shows_own {
+            true => format!("client = [[\"{folder}/client.cert\", \"{folder}/client.key\"]]\n"),
+            false => String::new(),
+        };
+        std::fs::write(
+            format!("{hosts}/{host}/hosts.toml"),
+            format!("[host.\"https://{host}\"]\nca = \"{folder}/registry.crt\"\n{own}"),
+        )?;
+        let mut command = self.images(action, None)?;
+        command.args(["--hosts-dir", &hosts]);
+        match action {
+            "push" => command.args([target, IMPORTED]),
+            _ => command.args(["--snapshotter", "native", target]),
+        };
+        Ok(command)
+    }
+
     /// Ends the daemon.
     ///
     /// # Errors

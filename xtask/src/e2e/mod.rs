@@ -104,9 +104,15 @@ const SCENARIOS: &[Scenario] = &[
     ),
     access(
         "certificate",
-        &["openssl", "skopeo", "podman", "oras", "regctl"],
+        &["openssl", "skopeo", "podman", "oras", "regctl", "helm"],
         Setup::Certificates,
         certificate::play,
+    ),
+    access(
+        "certificate-ctr",
+        &["openssl", "skopeo", "containerd"],
+        Setup::Certificates,
+        certificate::play_ctr,
     ),
 ];
 
