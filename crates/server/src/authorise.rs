@@ -158,6 +158,17 @@ impl Caller {
             .could_get(&self.principal, repository, actions, self.circumstances)
     }
 
+    /// A grant of what the caller does not ask for in so many words. None: they may not, which is
+    /// nothing to complain of, nor to put on record.
+    pub(crate) fn grant_if(
+        &self,
+        repository: &RepositoryName,
+        actions: ActionSet,
+    ) -> Option<Grant> {
+        let granted = self.decide(repository, actions, ActionSet::NONE).ok()?;
+        Some(granted.grant)
+    }
+
     /// A grant to pull what is to be mounted elsewhere. None: the caller may not, which is nothing to
     /// complain of.
     pub(crate) fn source(&self, repository: &RepositoryName) -> Option<Grant> {
