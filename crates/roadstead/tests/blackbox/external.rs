@@ -710,6 +710,8 @@ fn keys_are_taken_from_where_the_issuer_publishes_them() {
     section["access"]["tokens"] = json!({"disabled": true});
     let registry = Builder::new().config(section).start();
     let access = json!({"access": [repository("team/app", &["pull"])]});
+    let stranger = Provider::start();
+    let forged = json!({"access": access["access"], "iss": provider.issuer()});
     let token = || provider.id_token("alice", SERVICE, &access);
     let first = token();
     let answer = bearer(registry.get("/v2/"), &first).send_any();
@@ -719,6 +721,15 @@ fn keys_are_taken_from_where_the_issuer_publishes_them() {
         let answer = bearer(registry.get("/v2/"), &first).send_any();
         (answer.status == 200).then_some(())
     });
+    // A key that nobody has heard of is asked for at once.
+    provider.rotate();
+    bearer(registry.get("/v2/"), &token()).send().expect(200);
+    let answer = bearer(
+        registry.get("/v2/"),
+        &stranger.id_token("alice", SERVICE, &forged),
+    )
+    .send();
+    answer.expect(401);
     // Whoever is away later is missed by nobody.
     provider.be_away(true);
     let tags = "/v2/team/app/tags/list";
