@@ -24,7 +24,7 @@ use crate::api_key::ApiKey;
 use crate::basic::Credentials;
 use crate::error::{Reason, Refusal};
 use crate::hash::{Hash, hash_password};
-use crate::ldap::Ldap;
+use crate::ldap::{Ldap, LdapIdentity};
 use crate::oidc::{OidcIdentity, OidcIssuers};
 use crate::principal::{Identity, Kind};
 use crate::setup::SetupError;
@@ -145,7 +145,7 @@ impl Authenticators {
         client: Option<IpAddr>,
     ) -> Result<Identity, Refusal> {
         if let Some(found) = ldap.remembered(&credentials.user, &credentials.password) {
-            return Ok(Identity::user(&found.user).in_groups(found.groups));
+            return directory_identity(found).ok_or_else(wrong);
         }
         let attempt = self.verifier.attempt(&credentials.user, client);
         let attempt = attempt.map_err(not_checked)?;
@@ -153,7 +153,7 @@ impl Authenticators {
         match found.await.map_err(unavailable)? {
             Some(found) => {
                 attempt.succeeded(Instant::now());
-                Ok(Identity::user(&found.user).in_groups(found.groups))
+                directory_identity(found).ok_or_else(wrong)
             }
             None => {
                 attempt.failed(Instant::now());
@@ -265,10 +265,8 @@ impl Authenticators {
         };
         // A directory does not show what would change with the password: who is in it still, is.
         let found = ldap.find(name).await.map_err(unavailable)?;
-        Ok(found.map(|found| {
-            let identity = Identity::user(&found.user).in_groups(found.groups);
-            (identity, fingerprint("directory"))
-        }))
+        let identity = found.and_then(directory_identity);
+        Ok(identity.map(|identity| (identity, fingerprint("directory"))))
     }
 
     /// A person whom an OIDC issuer vouched for at their login. Jobs get no refresh tokens: theirs
@@ -300,6 +298,12 @@ impl Authenticators {
 /// Whether somebody may call themselves so who brings a token in place of a password.
 pub(crate) fn stands_for(identity: &Identity, user: &str) -> bool {
     identity.short_name() == user || (identity.kind == Kind::Oidc && user == TOKEN_USER)
+}
+
+/// A user of a directory, whose name must not read as that of another kind.
+fn directory_identity(found: LdapIdentity) -> Option<Identity> {
+    let is_name = !found.user.contains(':');
+    is_name.then(|| Identity::user(&found.user).in_groups(found.groups))
 }
 
 fn oidc_identity(found: OidcIdentity) -> Identity {

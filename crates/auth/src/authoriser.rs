@@ -19,7 +19,7 @@ use crate::policy::{Circumstances, Decision, Policy, Preset, Wish};
 use crate::principal::{Credential, Identity, Principal};
 use crate::scope::Scope;
 use crate::setup::{Setup, SetupError};
-use crate::token_server::refreshed;
+use crate::token_server::{Login, refreshed};
 
 /// The authority of a registry: it says who asks, and what they may do.
 pub struct Authoriser {
@@ -167,7 +167,7 @@ impl Authoriser {
             .by_basic(authenticators, value, presented.client)
             .await?;
         let identity = match found {
-            Some(identity) => identity,
+            Some(login) => login.identity,
             None => return Ok(Principal::new(Identity::anonymous(), Credential::Empty)),
         };
         Ok(Principal::new(identity, Credential::Own))
@@ -179,7 +179,7 @@ impl Authoriser {
         authenticators: &Authenticators,
         value: &[u8],
         client: Option<IpAddr>,
-    ) -> Result<Option<Identity>, Refusal> {
+    ) -> Result<Option<Login>, Refusal> {
         match Credentials::parse(value) {
             Ok(credentials) => self
                 .login(authenticators, &credentials, client)
@@ -197,18 +197,22 @@ impl Authoriser {
         authenticators: &Authenticators,
         credentials: &Credentials,
         client: Option<IpAddr>,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Login, Refusal> {
         if let Some(issuer) = &self.issuer
             && let Ok(text) = str::from_utf8(credentials.password.expose())
             && issuer.is_ours(text).await
         {
             let identity = refreshed(issuer, authenticators, text).await?;
             return match stands_for(&identity, &credentials.user) {
-                true => Ok(identity),
+                true => Ok(Login {
+                    identity,
+                    by: Some(text.to_owned()),
+                }),
                 false => Err(Refusal::Unauthenticated(Reason::Wrong)),
             };
         }
-        authenticators.login(credentials, client).await
+        let identity = authenticators.login(credentials, client).await?;
+        Ok(identity.into())
     }
 
     async fn by_token(&self, token: &str) -> Result<Principal, Refusal> {

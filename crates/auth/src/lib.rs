@@ -31,6 +31,7 @@ mod network;
 mod oidc;
 mod policy;
 mod principal;
+mod registry_login;
 mod scope;
 mod secret;
 mod setup;
@@ -51,7 +52,7 @@ pub use device::{DeviceClient, DeviceCode, DeviceError};
 pub use error::{Reason, Refusal};
 pub use external::External;
 pub use fetch::{
-    Allowed, EgressSettings, FetchError, HttpsUrl, InvalidAllowed, InvalidUrl, RootsError,
+    Allowed, EgressSettings, FetchError, HttpUrl, HttpsUrl, InvalidAllowed, InvalidUrl, RootsError,
 };
 pub use hash::{HashError, NewHashError, hash_password};
 pub use issuer::{IssueError, IssuerSettings, SigningKeyError, TokenRefused};
@@ -64,6 +65,7 @@ pub use policy::{
     RuleError, RuleSettings,
 };
 pub use principal::{Kind, Principal};
+pub use registry_login::{LoginError, RegistryLogin, Transport};
 pub use scope::Scope;
 pub use secret::Secret;
 pub use setup::{Setup, SetupError};

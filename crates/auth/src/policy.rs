@@ -20,7 +20,7 @@ use std::time::SystemTime;
 
 use roadstead_oci::{Action, ActionSet, RepositoryName};
 
-use crate::principal::{Credential, Identity, Principal};
+use crate::principal::{Credential, Identity, Kind, Principal};
 use condition::{Facts, Told};
 pub use explain::{Explanation, Question};
 use pattern::Candidate;
@@ -31,8 +31,9 @@ use rule::{Label, Rule};
 #[derive(Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
-    /// The groups of each principal, by its whole name.
-    groups: HashMap<String, Vec<String>>,
+    /// The groups of each principal. Its kind is part of the key: a directory can call a user
+    /// whatever it likes.
+    groups: HashMap<Kind, HashMap<String, Vec<String>>>,
 }
 
 /// Rules for what most registries are.
@@ -142,11 +143,15 @@ impl Policy {
         for (index, rule) in settings.rules.iter().enumerate() {
             rules.push(Rule::parse(rule, Label::Number(index + 1))?);
         }
-        let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+        let mut groups: HashMap<Kind, HashMap<String, Vec<String>>> = HashMap::new();
         for (group, members) in &settings.groups {
             for member in members {
-                let of_member = groups.entry(member.clone()).or_default();
-                of_member.push(group.clone());
+                let (kind, name) = Kind::of_name(member);
+                let of_kind = groups.entry(kind).or_default();
+                of_kind
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(group.clone());
             }
         }
         Ok(Self { rules, groups })
@@ -304,7 +309,8 @@ impl Policy {
         if self.groups.is_empty() {
             return &[];
         }
-        let groups = self.groups.get(identity.name.as_str());
+        let of_kind = self.groups.get(&identity.kind);
+        let groups = of_kind.and_then(|of_kind| of_kind.get(identity.short_name()));
         groups.map_or(&[], Vec::as_slice)
     }
 }

@@ -42,6 +42,7 @@ impl Scope {
     /// [`MAX_SCOPES`] are looked at.
     pub(crate) fn parse_all<'a>(parameters: impl Iterator<Item = &'a str>) -> Vec<Self> {
         let words = parameters.flat_map(|text| text.split(' '));
+        let words = words.filter(|word| !word.is_empty());
         words.take(MAX_SCOPES).filter_map(Self::parse).collect()
     }
 }

@@ -4,11 +4,13 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use roadstead_oci::{ActionSet, RepositoryName};
+
 use crate::authenticators::Authenticators;
 use crate::authoriser::Authoriser;
 use crate::basic::Credentials;
 use crate::error::{Reason, Refusal};
-use crate::issuer::Issuer;
+use crate::issuer::{IssueError, Issuer};
 use crate::policy::{Circumstances, Wish};
 use crate::principal::{Credential, Identity, Kind, Principal};
 use crate::scope::{Access, Scope};
@@ -100,16 +102,15 @@ impl Authoriser {
                 "the service is not this registry; ask with the service of its challenge",
             ));
         }
-        let identity = self.holder(issuer, authenticators, request).await?;
+        let Login { identity, by } = self.holder(issuer, authenticators, request).await?;
         let access = self.covered(&identity, request);
-        let issued = issuer
-            .issue(&identity, &access)
-            .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
-        let refresh_token = match (&request.grant, request.offline) {
-            // The one that came holds on.
-            (TokenGrant::Refresh(token), _) => Some((*token).to_owned()),
-            (_, true) => refresh(issuer, authenticators, &identity).await?,
-            (_, false) => None,
+        let issued = issuer.issue(&identity, &access);
+        let issued = issued.map_err(|error| not_issued(error, TOO_MUCH_ASKED))?;
+        let refresh_token = match (by, &request.grant, request.offline) {
+            // The one that came holds on, whichever way it came: one that begets others never ends.
+            (Some(token), TokenGrant::Refresh(_), _) | (Some(token), _, true) => Some(token),
+            (None, _, true) => refresh(issuer, authenticators, &identity).await?,
+            (_, _, false) => None,
         };
         let scope: Vec<String> = access.scopes().map(|scope| scope.to_string()).collect();
         Ok(TokenAnswer {
@@ -122,17 +123,39 @@ impl Authoriser {
         })
     }
 
+    /// Whether the holder of a token of this registry could get one that covers this too. Never for
+    /// whoever has no such token.
+    #[must_use]
+    pub fn could_get(
+        &self,
+        principal: &Principal,
+        repository: &RepositoryName,
+        actions: ActionSet,
+        circumstances: Circumstances,
+    ) -> bool {
+        if !matches!(principal.credential(), Credential::Token(_)) {
+            return false;
+        }
+        let holder = Principal::new(principal.identity().clone(), Credential::Own);
+        let wish = Wish {
+            principal: &holder,
+            repository,
+            circumstances,
+        };
+        self.policy().decide(&wish, actions).allowed
+    }
+
     async fn holder(
         &self,
         issuer: &Issuer,
         authenticators: &Authenticators,
         request: &TokenRequest<'_>,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Login, Refusal> {
         let client = request.client;
         let known = match &request.grant {
             TokenGrant::Basic(None) => None,
             TokenGrant::Basic(Some(value)) => self.by_basic(authenticators, value, client).await?,
-            TokenGrant::Exchange(token) => Some(authenticators.exchange(token).await?),
+            TokenGrant::Exchange(token) => Some(authenticators.exchange(token).await?.into()),
             TokenGrant::Password(user, password) => {
                 let credentials = Credentials {
                     user: (*user).to_owned(),
@@ -140,14 +163,17 @@ impl Authoriser {
                 };
                 Some(self.login(authenticators, &credentials, client).await?)
             }
-            TokenGrant::Refresh(token) => Some(refreshed(issuer, authenticators, token).await?),
+            TokenGrant::Refresh(token) => Some(Login {
+                identity: refreshed(issuer, authenticators, token).await?,
+                by: Some((*token).to_owned()),
+            }),
         };
-        let identity = known.unwrap_or_else(Identity::anonymous);
-        let is_anonymous = identity.kind == Kind::Anonymous;
-        if is_anonymous && !self.policy().admits(&identity) {
+        let login = known.unwrap_or_else(|| Identity::anonymous().into());
+        let is_anonymous = login.identity.kind == Kind::Anonymous;
+        if is_anonymous && !self.policy().admits(&login.identity) {
             return Err(Refusal::Unauthenticated(Reason::Missing));
         }
-        Ok(identity)
+        Ok(login)
     }
 
     /// What was asked for and is allowed.
@@ -178,6 +204,19 @@ impl Authoriser {
     }
 }
 
+/// Who came in, and how.
+pub(crate) struct Login {
+    pub(crate) identity: Identity,
+    /// The refresh token that they came with, if it was one.
+    pub(crate) by: Option<String>,
+}
+
+impl From<Identity> for Login {
+    fn from(identity: Identity) -> Self {
+        Self { identity, by: None }
+    }
+}
+
 /// The longest that a login of an OIDC issuer counts: so long it may take until a group that was
 /// taken away there is gone here.
 const WITHOUT_ASKING: Duration = Duration::from_secs(12 * 3_600);
@@ -195,10 +234,21 @@ async fn refresh(
         Kind::Oidc => issuer.settings().refresh_lifetime.min(WITHOUT_ASKING),
         _ => issuer.settings().refresh_lifetime,
     };
-    let issued = issuer
-        .issue_refresh(&identity, fingerprint, lifetime)
-        .map_err(|error| Refusal::Unavailable(Box::new(error)))?;
+    let issued = issuer.issue_refresh(&identity, fingerprint, lifetime);
+    let issued = issued.map_err(|error| not_issued(error, TOO_MUCH_SAID))?;
     Ok(Some(issued.token))
+}
+
+const TOO_MUCH_ASKED: &str = "the token would be longer than any header: ask for fewer scopes";
+const TOO_MUCH_SAID: &str =
+    "a refresh token would be longer than any header: its holder has too many groups or claims";
+
+/// Too long a token stays too long, however often it is asked for.
+fn not_issued(error: IssueError, too_long: &'static str) -> Refusal {
+    match error {
+        IssueError::TooLong => Refusal::BadTokenRequest(too_long),
+        error => Refusal::Unavailable(Box::new(error)),
+    }
 }
 
 /// Who a refresh token is of, as they are known now: groups and all.

@@ -102,6 +102,19 @@ enum Command {
         /// The configuration file of the registry to be. Its data directory must be empty or new.
         config: PathBuf,
     },
+    /// Log in at a registry by a login in the browser, and print what stands in for a password.
+    ///
+    /// Shows an address and a code, waits until somebody confirms the code in a browser, on this
+    /// machine or another, and prints a refresh token of the registry, alone on a line of standard
+    /// output. It counts for 12 hours at most. Give it to a client as the password of the user oidc:
+    ///
+    ///   roadstead login r.example --issuer https://idp.example --client-id roadstead |
+    ///     docker login -u oidc --password-stdin r.example
+    ///
+    /// Exits with 0 if somebody is logged in; with 3 if the login was denied, nobody confirmed it in
+    /// time, or the registry does not take it; with 1 if it could not be tried.
+    #[command(verbatim_doc_comment)]
+    Login(command::login::Login),
     /// Local users: people who log in with a password that this registry keeps a hash of.
     ///
     /// Works while the registry serves, which takes a change at once, and while it does not. Run it
@@ -151,6 +164,7 @@ fn main() -> ExitCode {
             directory,
             config,
         } => command::restore_backup::run(&directory, &config, Restore { verify, force }),
+        Command::Login(login) => command::login::run(login),
         Command::User { command } => command::user::run(command).map(|()| ExitCode::SUCCESS),
         Command::Robot { command } => command::robot::run(command).map(|()| ExitCode::SUCCESS),
     };

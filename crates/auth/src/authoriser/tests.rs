@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use proptest::prelude::*;
 use roadstead_metadata::{
     AccountChange, AccountKind, Accounts as _, Horizons, MemoryMetadata, NewAccount, PasswordHash,
     SystemClock,
@@ -14,6 +15,7 @@ use crate::issuer::IssuerSettings;
 use crate::oidc::OidcIssuers;
 use crate::policy::PolicySettings;
 use crate::principal::Kind;
+use crate::scope::{Access, Scope};
 use crate::token_server::{TokenGrant, TokenRequest};
 
 /// A registry's authority with users of a file, the passwords of whom are their names.
@@ -321,6 +323,14 @@ async fn a_robot_comes_in_by_its_key_until_that_is_revoked() {
     let by_refresh = basic(&format!("ci:{refresh}"));
     let robot = fixture.who(Some(&by_refresh)).await.unwrap();
     assert_eq!(robot.name().as_str(), "robot:ci");
+    // As the password of a login it begets no other that would outlive it.
+    for grant in [
+        TokenGrant::Basic(Some(&by_refresh)),
+        TokenGrant::Password("ci", &refresh),
+    ] {
+        let (_, same) = fixture.token(grant, scope).await.unwrap();
+        assert_eq!(same, refresh);
+    }
     let by_other = basic(&format!("root:{refresh}"));
     assert!(fixture.who(Some(&by_other)).await.is_err());
 
@@ -361,4 +371,44 @@ async fn other_rules_count_for_tokens_that_are_out() {
     let none = PolicySettings::default();
     fixture.authoriser.set_policy(Policy::new(&none).unwrap());
     assert!(fixture.may(&principal, ActionSet::PUSH).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Case 74: a token covers nothing but what was asked for and is allowed.
+    #[test]
+    fn no_scope_gets_more_than_was_asked_for_and_is_allowed(
+        scopes in prop::collection::vec("(repository:[a-zA-Z/:*]{0,9}:[a-z,*]{0,20}|.{0,40}| )", 0..8),
+        anonymous in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let fixture = Fixture::new(Preset::PublicRead, &["root"], None).await;
+            let basic = basic("root:root");
+            let request = TokenRequest {
+                grant: TokenGrant::Basic((!anonymous).then_some(&basic[..])),
+                scopes: scopes.iter().map(String::as_str).collect(),
+                service: None,
+                offline: false,
+                client: None,
+            };
+            let answer = fixture.authoriser.token(&request).await.unwrap();
+            let asked: Access = Scope::parse_all(request.scopes.iter().copied()).into_iter().collect();
+            for word in answer.scope.split(' ').filter(|word| !word.is_empty()) {
+                match Scope::parse(word).unwrap() {
+                    Scope::Catalog => prop_assert!(asked.covers_catalog()),
+                    Scope::Repository(name, actions) => for action in actions.iter() {
+                        prop_assert!(asked.covers(&name, action), "{} {:?}", word, scopes);
+                        prop_assert!(!anonymous || action == Action::Pull, "{}", word);
+                    },
+                }
+            }
+            // What the answer says is what the token says.
+            let value = format!("Bearer {}", answer.token).into_bytes();
+            let principal = fixture.who(Some(&value)).await.unwrap();
+            prop_assert_eq!(principal.name(), answer.principal.name());
+            Ok(())
+        })?;
+    }
 }

@@ -9,18 +9,19 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::roots::Roots;
-use super::{Allowed, EgressSettings, FetchError, HttpsUrl, MAX_BYTES, RootsError, address, chain};
+use super::{Allowed, EgressSettings, FetchError, HttpUrl, MAX_BYTES, RootsError, address, chain};
 
 /// Fetches documents.
 pub(crate) struct Fetcher {
@@ -34,6 +35,7 @@ pub(crate) struct Fetcher {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -80,10 +82,15 @@ impl Fetcher {
         })
     }
 
+    /// Asks for a document and takes whatever comes.
+    pub(crate) async fn ask(&self, url: &HttpUrl) -> Result<Answer, FetchError> {
+        self.send(url, Request::get(url.path_and_query()), Bytes::new())
+            .await
+    }
+
     /// Fetches a document.
-    pub(crate) async fn get(&self, url: &HttpsUrl) -> Result<Vec<u8>, FetchError> {
-        let answer = self.send(url, Request::get(url.path_and_query()), Bytes::new());
-        let answer = answer.await?;
+    pub(crate) async fn get(&self, url: &HttpUrl) -> Result<Vec<u8>, FetchError> {
+        let answer = self.ask(url).await?;
         let url = || url.to_string();
         match answer.status {
             StatusCode::OK => Ok(answer.body),
@@ -98,7 +105,7 @@ impl Fetcher {
     /// Sends a form and takes whatever comes, redirects excepted.
     pub(crate) async fn post_form(
         &self,
-        url: &HttpsUrl,
+        url: &HttpUrl,
         fields: &[(&str, &str)],
     ) -> Result<Answer, FetchError> {
         let request = Request::post(url.path_and_query())
@@ -113,7 +120,7 @@ impl Fetcher {
 
     async fn send(
         &self,
-        url: &HttpsUrl,
+        url: &HttpUrl,
         request: http::request::Builder,
         body: Bytes,
     ) -> Result<Answer, FetchError> {
@@ -129,7 +136,10 @@ impl Fetcher {
         let exchange = async {
             self.reload_roots().await;
             let stream = self.connect(url).await?;
-            exchange(url, stream, request).await
+            match url.is_https() {
+                true => exchange(url, self.secure(url, stream).await?, request).await,
+                false => exchange(url, stream, request).await,
+            }
         };
         match tokio::time::timeout(TIME_LIMIT, exchange).await {
             Ok(outcome) => outcome,
@@ -153,14 +163,11 @@ impl Fetcher {
     }
 
     /// Connects to an address that was checked.
-    async fn connect(&self, url: &HttpsUrl) -> Result<TlsStream<TcpStream>, FetchError> {
-        let host = || url.host().to_owned();
+    async fn connect(&self, url: &HttpUrl) -> Result<TcpStream, FetchError> {
         let connect = |source| FetchError::Connect {
-            host: host(),
+            host: url.host().to_owned(),
             source,
         };
-        let name = ServerName::try_from(host());
-        let name = name.map_err(|_| FetchError::NotAHost { host: host() })?;
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "it has no address");
         for address in self.addresses(url).await? {
             let opening = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(address));
@@ -178,15 +185,30 @@ impl Fetcher {
             // Where the connection goes in truth.
             let peer = stream.peer_addr().map_err(connect)?;
             self.check(url, peer)?;
-            let tls = TlsConnector::from(self.tls.load_full());
-            return tls.connect(name, stream).await.map_err(connect);
+            return Ok(stream);
         }
         Err(connect(failure))
     }
 
+    async fn secure(
+        &self,
+        url: &HttpUrl,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, FetchError> {
+        let host = || url.host().to_owned();
+        let name = ServerName::try_from(host());
+        let name = name.map_err(|_| FetchError::NotAHost { host: host() })?;
+        let tls = TlsConnector::from(self.tls.load_full());
+        let secured = tls.connect(name, stream).await;
+        secured.map_err(|source| FetchError::Connect {
+            host: host(),
+            source,
+        })
+    }
+
     /// The host's addresses, all of them checked. One that is forbidden spoils the others: whoever
     /// mixes them means no good.
-    async fn addresses(&self, url: &HttpsUrl) -> Result<Vec<SocketAddr>, FetchError> {
+    async fn addresses(&self, url: &HttpUrl) -> Result<Vec<SocketAddr>, FetchError> {
         let mut addresses = match url.address() {
             Some(address) => vec![SocketAddr::new(address, url.port())],
             None => {
@@ -204,7 +226,13 @@ impl Fetcher {
         Ok(addresses)
     }
 
-    fn check(&self, url: &HttpsUrl, address: SocketAddr) -> Result<(), FetchError> {
+    fn check(&self, url: &HttpUrl, address: SocketAddr) -> Result<(), FetchError> {
+        if !url.is_https() && !address.ip().is_loopback() {
+            return Err(FetchError::Plain {
+                host: url.host().to_owned(),
+                address: address.ip(),
+            });
+        }
         if address::is_allowed(&self.allow, url.host(), address) {
             return Ok(());
         }
@@ -232,8 +260,8 @@ impl Resolve for System {
 }
 
 async fn exchange(
-    url: &HttpsUrl,
-    stream: TlsStream<TcpStream>,
+    url: &HttpUrl,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<Bytes>>,
 ) -> Result<Answer, FetchError> {
     let failed = |source| FetchError::Exchange {
@@ -255,7 +283,7 @@ async fn exchange(
     }
 }
 
-async fn read(url: &HttpsUrl, response: Response<Incoming>) -> Result<Answer, FetchError> {
+async fn read(url: &HttpUrl, response: Response<Incoming>) -> Result<Answer, FetchError> {
     let too_large = || FetchError::TooLarge {
         url: url.to_string(),
     };
@@ -277,8 +305,11 @@ async fn read(url: &HttpsUrl, response: Response<Incoming>) -> Result<Answer, Fe
         }
         body.extend_from_slice(&data);
     }
-    let status = parts.status;
-    Ok(Answer { status, body })
+    Ok(Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    })
 }
 
 /// Fields as a browser sends them.

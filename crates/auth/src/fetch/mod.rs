@@ -19,7 +19,8 @@ use std::path::PathBuf;
 pub use address::{Allowed, InvalidAllowed};
 pub(crate) use exchange::Fetcher;
 pub use roots::RootsError;
-pub use url::{HttpsUrl, InvalidUrl};
+
+pub use url::{HttpUrl, HttpsUrl, InvalidUrl};
 
 /// What outgoing connections may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +51,14 @@ pub enum FetchError {
         "{host} is {address}, which is not a public address (access.egress.allow can allow it)"
     )]
     Forbidden {
+        /// The host.
+        host: String,
+        /// Its address.
+        address: std::net::IpAddr,
+    },
+    /// Plain HTTP would leave the machine.
+    #[error("{host} is {address}: plain HTTP is for this machine alone")]
+    Plain {
         /// The host.
         host: String,
         /// Its address.

@@ -37,7 +37,7 @@ pub enum RootsError {
     /// Nobody is trusted.
     #[error(
         "the system has no trusted certificates (install ca-certificates, or name a file in \
-         access.egress.ca)"
+         access.egress.ca, or with --ca)"
     )]
     NoSystem,
     /// The TLS library cannot do what it always can.

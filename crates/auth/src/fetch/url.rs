@@ -2,15 +2,21 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::Deref;
 use std::str::FromStr;
 
 use http::Uri;
 
 /// An `https` URL with a host, and nothing that means something else to somebody else.
 #[derive(Clone, PartialEq, Eq)]
-pub struct HttpsUrl {
+pub struct HttpsUrl(HttpUrl);
+
+/// As [`HttpsUrl`], or in plain HTTP, which reaches nothing but this machine.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpUrl {
     text: String,
     uri: Uri,
+    is_https: bool,
     host: String,
     port: u16,
 }
@@ -27,6 +33,9 @@ pub enum InvalidUrl {
     /// It is `http`, or something stranger.
     #[error("it does not begin with https://")]
     NotHttps,
+    /// It is neither, where both are taken.
+    #[error("it does not begin with https:// or http://")]
+    NotHttp,
     /// It has a user, a password or a fragment.
     #[error("it has a user or a fragment")]
     Extra,
@@ -41,7 +50,28 @@ impl HttpsUrl {
     /// The URL as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
+    }
+}
+
+/// For whoever fetches, which address it is matters, and not what it may be.
+impl Deref for HttpsUrl {
+    type Target = HttpUrl;
+
+    fn deref(&self) -> &HttpUrl {
+        &self.0
+    }
+}
+
+impl HttpUrl {
+    /// Whether it is a URL for TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Whether both lead to the same server (RFC 6454 §5).
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        (self.is_https, &self.host, self.port) == (other.is_https, &other.host, other.port)
     }
 
     /// The host in lower case, an address without brackets.
@@ -82,6 +112,18 @@ impl FromStr for HttpsUrl {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
+        match text.parse() {
+            Ok(url @ HttpUrl { is_https: true, .. }) => Ok(Self(url)),
+            Ok(_) | Err(InvalidUrl::NotHttp) => Err(InvalidUrl::NotHttps),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl FromStr for HttpUrl {
+    type Err = InvalidUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidUrl> {
         if text.len() > MAX_BYTES {
             return Err(InvalidUrl::TooLong);
         }
@@ -89,11 +131,12 @@ impl FromStr for HttpsUrl {
             return Err(InvalidUrl::Extra);
         }
         let uri: Uri = text.parse().map_err(|_| InvalidUrl::NotAUrl)?;
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some(_) => return Err(InvalidUrl::NotHttps),
+        let is_https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            Some(_) => return Err(InvalidUrl::NotHttp),
             None => return Err(InvalidUrl::NotAUrl),
-        }
+        };
         let authority = uri.authority().ok_or(InvalidUrl::Host)?;
         let host = authority.host().to_ascii_lowercase();
         let host = match host.strip_prefix('[') {
@@ -114,26 +157,40 @@ impl FromStr for HttpsUrl {
             Some(port) => port,
             // A colon and no number.
             None if rest > 0 => return Err(InvalidUrl::Host),
-            None => 443,
+            None if is_https => 443,
+            None => 80,
         };
         Ok(Self {
             text: text.to_owned(),
             uri,
+            is_https,
             host,
             port,
         })
     }
 }
 
-impl fmt::Display for HttpsUrl {
+impl fmt::Display for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl fmt::Debug for HttpsUrl {
+impl fmt::Debug for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl fmt::Display for HttpsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for HttpsUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
@@ -197,6 +254,25 @@ mod tests {
         ] {
             assert!(zone.parse::<HttpsUrl>().is_err(), "{zone}");
         }
+    }
+
+    #[test]
+    fn servers_are_told_apart_by_scheme_host_and_port() {
+        let url = |text: &str| text.parse::<HttpUrl>().unwrap();
+        let base = url("https://r.example/v2/");
+        for (text, expected) in [
+            ("https://r.example/auth/token?a=b", true),
+            ("https://R.EXAMPLE:443/", true),
+            ("http://r.example/", false),
+            ("http://r.example:443/", false),
+            ("https://r.example:5000/", false),
+            ("https://r.example.evil/", false),
+            ("https://evil/", false),
+        ] {
+            assert_eq!(base.is_same_origin(&url(text)), expected, "{text}");
+        }
+        assert_eq!(url("http://r.example/").port(), 80);
+        assert_eq!("ftp://a/".parse::<HttpUrl>(), Err(InvalidUrl::NotHttp));
     }
 
     proptest! {

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod explain;
+pub(crate) mod login;
 mod password;
 pub(crate) mod restore_backup;
 pub(crate) mod robot;
@@ -66,5 +67,5 @@ fn name_lost(lost: &[Lost]) {
 /// Objects that are named one by one.
 const NAMED_MAX: usize = 1_000;
 
-/// What a command ends with that did what it could, though not all.
+/// What a command ends with that did what it could, though not all, or whose answer is no.
 const NOT_WHOLE: u8 = 3;

@@ -336,6 +336,35 @@ fn a_tag_is_moved_only_by_who_may_move_it() {
     put(ALICE, "team/app", "latest", &other).expect(201);
 }
 
+/// A client made of `distribution`'s code, such as docker, takes an error that has the usual message
+/// and no detail for another kind, and tries a push again and again for most of a minute.
+#[test]
+fn a_denial_says_what_was_denied() {
+    let registry = with_access(rules());
+    let blob = sha256(b"nobody has this");
+    for (method, target, name, actions) in [
+        (
+            "POST",
+            "/v2/team/app/blobs/uploads/",
+            "team/app",
+            &["pull", "push"][..],
+        ),
+        ("GET", "/v2/other/app/tags/list", "other/app", &["pull"]),
+        (
+            "DELETE",
+            &format!("/v2/team/app/blobs/{blob}"),
+            "team/app",
+            &["delete"],
+        ),
+    ] {
+        let answer = as_user(registry.request(method, target), Some(BOB)).send();
+        let denied = answer.expect_error(403, "DENIED").json();
+        let record = |action: &&str| json!({"Type": "repository", "Class": "", "Name": name, "Action": action});
+        let expected: Vec<Value> = actions.iter().map(record).collect();
+        assert_eq!(denied["errors"][0]["detail"], json!(expected), "{target}");
+    }
+}
+
 #[test]
 fn the_catalog_shows_each_caller_what_they_may_list() {
     let registry = with_access(rules());
@@ -406,6 +435,31 @@ fn a_mount_needs_pull_on_its_source() {
     as_user(registry.get(target), Some(ALICE))
         .send()
         .expect(404);
+}
+
+/// With a token that leaves the source out, a client is told of both scopes where it can have them,
+/// so that one that asks for scopes as it goes can mount. Where it cannot, it is told nothing.
+#[test]
+fn a_token_without_the_source_of_a_mount_can_be_mended() {
+    let registry = with_tokens(rules());
+    let (secret, open) = (
+        seed(&registry, "other/app", "secret"),
+        seed(&registry, "public/app", "open"),
+    );
+    let target = "repository:team/app:pull,push";
+    let mount = |image: &Image, from: &str, scopes: &str| {
+        let digest = &image.blobs().next().unwrap().digest;
+        let path = format!("/v2/team/app/blobs/uploads/?mount={digest}&from={from}");
+        bearer(registry.post(path), &token(&registry, Some(ALICE), scopes)).send()
+    };
+    let answer = mount(&open, "public/app", target).expect_error(401, "UNAUTHORIZED");
+    let both = format!("{target} repository:public/app:pull");
+    let challenge = answer.need("www-authenticate");
+    let expected = format!(",scope=\"{both}\",error=\"insufficient_scope\"");
+    assert!(challenge.ends_with(&expected), "{challenge}");
+    mount(&open, "public/app", &both).expect(201);
+    mount(&secret, "other/app", target).expect(202);
+    mount(&secret, "other/none", target).expect(202);
 }
 
 /// Case 41: what the caller may not pull and what is not there look alike, for whoever is known.
@@ -723,5 +777,124 @@ fn the_examples_of_the_documentation_are_accepted() {
         };
         let output = Builder::new().bare().text(&whole).check();
         assert!(output.status.success(), "{whole}\n{output:?}");
+    }
+}
+
+/// A credential is an `Authorization` header: neither a query nor a cookie is one, and nothing tells
+/// a browser that it may ask for another site.
+#[test]
+fn credentials_come_in_one_place_and_browsers_are_told_nothing() {
+    let registry = with_tokens(rules());
+    let token = token(&registry, Some(ALICE), "repository:team/app:pull,push");
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("{}:{}", ALICE.0, ALICE.1));
+    for (target, header, value) in [
+        (
+            format!("/v2/?access_token={token}"),
+            "X-Nothing",
+            String::new(),
+        ),
+        (format!("/v2/?token={token}"), "X-Nothing", String::new()),
+        ("/v2/".to_owned(), "Cookie", format!("token={token}")),
+        (
+            "/v2/".to_owned(),
+            "Cookie",
+            format!("Authorization=Bearer {token}"),
+        ),
+        (
+            "/v2/".to_owned(),
+            "Proxy-Authorization",
+            format!("Basic {basic}"),
+        ),
+        ("/v2/".to_owned(), "X-Forwarded-User", ALICE.0.to_owned()),
+    ] {
+        let answer = registry.get(&target).header(header, value).send();
+        answer.expect_error(401, "UNAUTHORIZED");
+    }
+    for method in ["OPTIONS", "GET"] {
+        let answer = as_user(
+            registry.request(method, "/v2/team/app/tags/list"),
+            Some(ALICE),
+        )
+        .header("Origin", "https://evil.example")
+        .header("Access-Control-Request-Method", "PUT")
+        .send();
+        let cors = |name: &&str| answer.header(name).is_some();
+        let told = [
+            "access-control-allow-origin",
+            "access-control-allow-credentials",
+            "access-control-allow-methods",
+        ];
+        assert!(!told.iter().any(cors), "{answer:?}");
+    }
+}
+
+/// R19: whatever happens to a secret, it is in no log, no audit line, no answer and no health page.
+#[test]
+fn no_secret_is_in_any_output() {
+    const CANARY: &str = "canary-0f3c";
+    let users = [("alice", "canary-0f3c-alice"), ("bob", "canary-0f3c-bob")];
+    let builder = Builder::new().users(&users);
+    let audit = builder.path("audit.jsonl");
+    let registry = builder
+        .config(json!({
+            "access": {"preset": "private", "audit": {"path": audit.clone(), "which": "all"}},
+            "log": {"level": "debug", "formatter": "json"},
+            "http": {"host": "https://registry.example", "relativeurls": true},
+        }))
+        .start();
+    let robot = registry.builder().run([
+        "robot".to_owned(),
+        "create".to_owned(),
+        registry.builder().path("config.yml").display().to_string(),
+        "ci".to_owned(),
+    ]);
+    assert!(robot.status.success(), "{robot:?}");
+    let key = String::from_utf8(robot.stdout).unwrap().trim().to_owned();
+    let form = format!(
+        "grant_type=password&username=alice&password={}&access_type=offline&scope=repository:a:pull",
+        users[0].1
+    );
+    let answer = registry
+        .post("/auth/token")
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .expect(200)
+        .json();
+    let token = answer["token"].as_str().unwrap().to_owned();
+    let refresh = answer["refresh_token"].as_str().unwrap().to_owned();
+    let mut answers = String::new();
+    let mut note = |answer: Answer| answers.push_str(&format!("{answer:?}"));
+    for (user, password) in [
+        ("alice", users[0].1),
+        ("alice", "canary-0f3c-wrong"),
+        ("canary-0f3c\u{1b}[31m", "x"),
+        ("ci", &key),
+        ("ci", &refresh),
+        ("alice", &refresh),
+        ("alice", &token),
+    ] {
+        note(registry.get("/v2/").basic(user, password).send());
+    }
+    for value in [&token, &refresh, &key, CANARY] {
+        note(bearer(registry.get("/v2/a/tags/list"), value).send());
+    }
+    let query = format!("/auth/token?password={CANARY}&scope=repository:a:{CANARY}");
+    note(registry.get(query).basic("bob", users[1].1).send());
+    let log = registry.log();
+    let audit = std::fs::read_to_string(audit).unwrap();
+    let signature = |token: &str| token.rsplit('.').next().unwrap().to_owned();
+    for (what, text) in [("log", &log), ("audit", &audit), ("answers", &answers)] {
+        for secret in [
+            users[0].1,
+            users[1].1,
+            "canary-0f3c-wrong",
+            &key,
+            &signature(&token),
+            &signature(&refresh),
+        ] {
+            assert!(!text.contains(secret), "{what} has {secret}");
+        }
+        assert!(!text.contains('\u{1b}'), "{what} has an escape character");
     }
 }

@@ -11,6 +11,12 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[allow(
+    dead_code,
+    reason = "some of it is for the tests of the crate that it belongs to"
+)]
+#[path = "../../../auth/tests/ldap/slapd.rs"]
+mod slapd;
 
 mod access;
 mod accounts;
@@ -25,11 +31,14 @@ mod config;
 mod corpus;
 mod delete;
 mod digests;
+mod directory;
+mod external;
 mod files;
 mod forwarded;
 mod frozen;
 mod history;
 mod http2;
+mod identity;
 mod linearizable;
 mod manifests;
 mod modes;
@@ -52,5 +61,6 @@ mod tags;
 mod tls;
 mod tls_clients;
 mod tls_files;
+mod token_forms;
 mod uploads;
 mod wire;
