@@ -11,6 +11,8 @@ pub(crate) enum Measure {
     Seconds,
     Milliseconds,
     Bytes,
+    /// A part of 1; more is better.
+    Share,
 }
 
 /// What a figure has to be.
@@ -22,6 +24,8 @@ pub(crate) enum Bound {
     AtMost(f64),
     /// Below this, whatever others do, in the unit of the measure.
     Below(f64),
+    /// Above this, likewise.
+    Above(f64),
 }
 
 /// The server that a case is held against.
@@ -32,6 +36,11 @@ pub(crate) const DISTRIBUTION: &str = "distribution 3";
 pub(crate) const ROADSTEAD: &str = "Roadstead";
 /// The same with a line of log a request.
 pub(crate) const AS_IT_COMES: &str = "Roadstead, request log on";
+
+/// Roadstead without anybody to know: the reference of the cases of access.
+pub(crate) const OPEN: &str = "open access";
+/// Roadstead before it is attacked.
+pub(crate) const IN_PEACE: &str = "without them";
 
 /// A case.
 #[derive(Debug)]
@@ -109,6 +118,25 @@ const fn alone(
     }
 }
 
+/// What a way to come in costs beside open access.
+const fn access(name: &'static str, title: &'static str, most: Option<f64>) -> Case {
+    Case {
+        name,
+        group: "access",
+        title,
+        measure: Measure::PerSecond("req"),
+        bound: match most {
+            Some(most) => Some(Bound::AtLeast(1.0 - most)),
+            None => None,
+        },
+        reference: OPEN,
+        cpu_at_most: match most {
+            Some(most) => Some(1.0 + most),
+            None => None,
+        },
+    }
+}
+
 const fn below(limit: f64) -> Option<Bound> {
     Some(Bound::Below(limit))
 }
@@ -154,6 +182,51 @@ pub(crate) const CASES: &[Case] = &[
         "images",
     ),
     many("tags", "new tags of a manifest, 16 at a time", "tags"),
+    access("access-basic", "htpasswd, known from before", None),
+    access("access-token", "token of the registry", Some(0.1)),
+    access("access-external", "token of another issuer", Some(0.1)),
+    access("access-robot", "robot's key by Basic", None),
+    access(
+        "access-certificate",
+        "client certificate (both over TLS)",
+        None,
+    ),
+    access("access-rules", "token, and 50 rules for 50 teams", None),
+    access(
+        "access-conditions",
+        "token, and 50 conditions to be told",
+        None,
+    ),
+    alone(
+        "access-first",
+        "access",
+        "first login by htpasswd, bcrypt of cost 10",
+        Measure::Milliseconds,
+        None,
+    ),
+    Case {
+        name: "access-flood",
+        group: "access",
+        title: "pulls by token, p99, under 500 parallel bad logins",
+        measure: Measure::Milliseconds,
+        bound: Some(Bound::AtMost(2.0)),
+        reference: IN_PEACE,
+        cpu_at_most: None,
+    },
+    alone(
+        "logins-htpasswd",
+        "logins",
+        "known or unknown user of htpasswd, p of 2,000 timings",
+        Measure::Share,
+        Some(Bound::Above(0.01)),
+    ),
+    alone(
+        "logins-local",
+        "logins",
+        "known or unknown local user, p of 2,000 timings",
+        Measure::Share,
+        Some(Bound::Above(0.01)),
+    ),
     alone(
         "start",
         "footprint",

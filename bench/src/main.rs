@@ -7,6 +7,7 @@
 //! Read first: `case.rs` (the cases and their targets), `load.rs` (how a server is kept busy) and
 //! `peer/config.rs` (with what configuration).
 
+mod access;
 mod case;
 mod content;
 mod database;
@@ -16,10 +17,12 @@ mod histogram;
 mod http;
 mod lists;
 mod load;
+mod logins;
 mod machine;
 mod options;
 mod peer;
 mod procfs;
+mod ranks;
 mod reads;
 mod results;
 mod table;
@@ -86,6 +89,16 @@ async fn measure(cases: &[&'static Case], options: &Options, directory: &Path) -
     writes::run(&writes, &contestants, options, directory, &mut results).await?;
     // What has no peer to be compared with.
     let roadstead = contestants.first().context("nothing to measure")?;
+    let (cost, attacks) = (of("access"), of("logins"));
+    access::run(&cost, roadstead, options, directory, &mut results).await?;
+    for case in attacks {
+        eprintln!("{}", case.name);
+        let figure = logins::measure(case.name, roadstead, options, directory).await;
+        results.take(
+            case,
+            figure.map(|figure| vec![(ROADSTEAD.to_owned(), figure)]),
+        );
+    }
     for case in of("footprint").into_iter().chain(of("lists")) {
         eprintln!("{}", case.name);
         let figure = if case.group == "lists" {

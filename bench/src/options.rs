@@ -13,7 +13,7 @@ use crate::peer::{Contestant, Kind};
 #[derive(Parser)]
 #[command(name = "roadstead-bench", version, args_override_self = true)]
 pub(crate) struct Options {
-    /// Cases or groups (reads, writes, footprint, lists) to run; all where none is named
+    /// Cases or groups (reads, writes, access, logins, footprint, lists) to run; all where none is named
     #[arg(long = "case", value_name = "NAME")]
     pub(crate) cases: Vec<String>,
     /// Servers to run beside Roadstead; all that are found where none is named

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::case::Case;
+use crate::case::{Case, Measure};
 use crate::content::{Content, REPOSITORY, TAG};
 use crate::figure::Figure;
 use crate::http::Certificate;
@@ -48,6 +48,7 @@ pub(crate) async fn run(
             let setup = Setup {
                 tls: certificate.as_ref(),
                 large: Some(&content.large.digest),
+                sections: None,
             };
             let peer = Peer::start(contestant, directory, setup).await?;
             peer.load(&content, !secure)
@@ -76,7 +77,7 @@ fn measure(
             let (Some(peer), Some(figures)) = (peers.get(index), rounds.get_mut(index)) else {
                 continue;
             };
-            let figure = round(case, peer, &request, connections, options.length())
+            let figure = round(case.measure, peer, &request, connections, options.length())
                 .with_context(|| format!("{}: {}", case.name, peer.name))?;
             figures.push(figure);
             std::thread::sleep(PAUSE);
@@ -89,8 +90,12 @@ fn measure(
         .collect())
 }
 
-fn round(
-    case: &Case,
+/// Keeps one server busy for a while.
+///
+/// # Errors
+/// Those of a connection; a wrong status.
+pub(crate) fn round(
+    measure: Measure,
     peer: &Peer,
     request: &Request,
     connections: usize,
@@ -101,7 +106,7 @@ fn round(
     let look = || peer.cpu_time();
     let (tally, [from, to]) = load::run(&peer.target, request, connections, length, look)?;
     let after = peer.memory()?;
-    let units = if case.measure == crate::case::Measure::BytesPerSecond {
+    let units = if measure == Measure::BytesPerSecond {
         tally.bytes
     } else {
         tally.answers

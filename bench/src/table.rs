@@ -34,6 +34,7 @@ impl Outcome {
             Bound::AtLeast(least) => self.ratio(ROADSTEAD).map(|ratio| ratio >= least),
             Bound::AtMost(most) => self.ratio(ROADSTEAD).map(|ratio| ratio <= most),
             Bound::Below(limit) => self.of(ROADSTEAD).map(|figure| figure.value < limit),
+            Bound::Above(limit) => self.of(ROADSTEAD).map(|figure| figure.value > limit),
         }
     }
 
@@ -66,7 +67,7 @@ pub(crate) fn ratios(outcomes: &[Outcome]) -> String {
             let figure = outcome.of(server);
             cells.push(figure.map_or_else(String::new, |figure| {
                 let text = amount(outcome.case.measure, figure.value);
-                let alone = matches!(outcome.case.bound, Some(Bound::Below(_)));
+                let alone = matches!(outcome.case.bound, Some(Bound::Below(_) | Bound::Above(_)));
                 if alone && *server == ROADSTEAD {
                     marked(text, outcome.holds())
                 } else {
@@ -152,6 +153,7 @@ fn bound(case: &Case) -> String {
         Some(Bound::AtLeast(least)) => format!("≥ {least:.2}"),
         Some(Bound::AtMost(most)) => format!("≤ {most:.2}"),
         Some(Bound::Below(limit)) => format!("< {}", amount(case.measure, limit)),
+        Some(Bound::Above(limit)) => format!("> {}", amount(case.measure, limit)),
     }
 }
 
@@ -162,6 +164,7 @@ fn amount(measure: Measure, value: f64) -> String {
         Measure::Seconds => format!("{value:.2} s"),
         Measure::Milliseconds => format!("{value:.1} ms"),
         Measure::Bytes => mebibytes(value),
+        Measure::Share => format!("{value:.2}"),
     }
 }
 

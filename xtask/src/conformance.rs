@@ -1,19 +1,21 @@
-//! The official conformance suite of the OCI distribution specification, twice.
+//! The official conformance suite of the OCI distribution specification, four times.
 //!
 //! *Everything on*, against a registry that checks no references, because the suite pushes
 //! manifests whose parts are nowhere: nothing may fail, err or be skipped. *Defaults*, against
 //! the registry as it is configured out of the box: only tests of just those manifests may fail.
-//! Reports of both stay under `target/conformance/`.
+//! *Passwords* and *tokens*, everything on and nothing without a login: nothing may fail either.
+//! Reports of all stay under `target/conformance/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::registry::{self, Registry};
 use crate::report::Report;
 use crate::tools::Tools;
-use crate::{command, test};
+use crate::users::{self, PASSWORD, USER};
+use crate::{command, http, test};
 
 /// A registry that takes manifests whose parts are missing.
 const UNCHECKED: &str = "validation: {disabled: true, manifests: {references: none}}\n";
@@ -45,7 +47,29 @@ const NEED_MANIFEST: &[&str] = &[
     "delete/manifest-delete",
 ];
 
-/// Runs the suite twice.
+/// How the suite's user shows who it is.
+#[derive(Clone, Copy, PartialEq)]
+enum Login {
+    /// Everybody may do everything.
+    None,
+    /// By a password with each request.
+    Basic,
+    /// By tokens of the registry, got with the password.
+    Tokens,
+}
+
+/// One run of the suite.
+struct Run {
+    /// What its report is called.
+    name: &'static str,
+    /// Sections of the registry's configuration.
+    extra: &'static str,
+    login: Login,
+    /// Which tests may fail.
+    permitted: fn(&str) -> bool,
+}
+
+/// Runs the suite four times.
 ///
 /// # Errors
 /// Where a test fails that may not fail.
@@ -56,12 +80,29 @@ pub(crate) fn run(report: &mut Report, binary: Option<PathBuf>) -> Result<()> {
         Err(reason) => return report.skip("conformance", &reason),
     };
     let binary = registry::binary(binary)?;
-    report.step("conformance, everything on", |_| {
-        run_suite(&suite, &binary, "everything", UNCHECKED, |_| false)
-    })?;
-    report.step("conformance, default configuration", |_| {
-        run_suite(&suite, &binary, "defaults", "", refused_by_default)
-    })
+    let everything = |name, login| Run {
+        name,
+        extra: UNCHECKED,
+        login,
+        permitted: |_| false,
+    };
+    let defaults = Run {
+        name: "defaults",
+        extra: "",
+        login: Login::None,
+        permitted: refused_by_default,
+    };
+    for (what, run) in [
+        ("everything on", everything("everything", Login::None)),
+        ("default configuration", defaults),
+        ("with passwords", everything("passwords", Login::Basic)),
+        ("with tokens", everything("tokens", Login::Tokens)),
+    ] {
+        report.step(&format!("conformance, {what}"), |_| {
+            run_suite(&suite, &binary, &run)
+        })?;
+    }
+    Ok(())
 }
 
 /// A leaf of the suite's tree of tests.
@@ -74,22 +115,31 @@ struct Case {
     said: String,
 }
 
-fn run_suite(
-    suite: &Path,
-    binary: &Path,
-    name: &str,
-    extra: &str,
-    permitted: fn(&str) -> bool,
-) -> Result<()> {
-    let results = test::target_directory().join("conformance").join(name);
+fn run_suite(suite: &Path, binary: &Path, run: &Run) -> Result<()> {
+    let results = test::target_directory().join("conformance").join(run.name);
     if results.exists() {
         std::fs::remove_dir_all(&results)?;
     }
     std::fs::create_dir_all(&results)?;
-    let registry = Registry::start(binary, extra, &[])?;
+    let mut command = Command::new(suite);
+    let registry = if run.login == Login::None {
+        Registry::start(binary, run.extra, &[])?
+    } else {
+        command
+            .env("OCI_USERNAME", USER)
+            .env("OCI_PASSWORD", PASSWORD);
+        let passwords = users::passwords(&results)?;
+        let extra = format!("{}{passwords}access: {{preset: private}}\n", run.extra);
+        let registry = match run.login {
+            Login::Tokens => Registry::start_with_url(binary, &extra)?,
+            Login::None | Login::Basic => Registry::start(binary, &extra, &[])?,
+        };
+        expect_challenge(&registry, run.login)?;
+        registry
+    };
     // The exit code says only that something failed; the report says what.
     let output = command::attempt(
-        Command::new(suite)
+        command
             .current_dir(&results)
             .env("OCI_REGISTRY", registry.address().to_string())
             .env("OCI_TLS", "disabled")
@@ -102,8 +152,24 @@ fn run_suite(
     let junit = std::fs::read_to_string(results.join("junit.xml"))
         .with_context(|| format!("the suite left no report:\n{}", output.stderr))?;
     println!("    reports in {}", results.display());
-    judge(&parse(&junit), permitted)?;
+    judge(&parse(&junit), run.permitted)?;
     registry.stop()
+}
+
+/// Checks that the suite has to log in as it is meant to.
+fn expect_challenge(registry: &Registry, login: Login) -> Result<()> {
+    let answer = http::request(registry.address(), "GET", "/v2/")?;
+    let challenge = answer.header("WWW-Authenticate").unwrap_or_default();
+    let scheme = match login {
+        Login::Tokens => "Bearer ",
+        Login::None | Login::Basic => "Basic ",
+    };
+    ensure!(
+        answer.status == 401 && challenge.starts_with(scheme),
+        "the registry answers {} with the challenge `{challenge}`",
+        answer.status
+    );
+    Ok(())
 }
 
 /// Prints counts and every case that did not pass; fails on one that is not permitted to.

@@ -20,6 +20,7 @@ mod report;
 mod test;
 mod tidy;
 mod tools;
+mod users;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 use crate::{command, test};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// Its configuration file, in its directory.
+const CONFIGURATION: &str = "config.yml";
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Builds the binary in the development profile, or takes the one that was named.
@@ -32,6 +34,7 @@ pub(crate) fn binary(named: Option<PathBuf>) -> Result<PathBuf> {
 
 /// A running registry.
 pub(crate) struct Registry {
+    binary: PathBuf,
     child: Child,
     address: SocketAddr,
     directory: TempDir,
@@ -47,7 +50,17 @@ impl Registry {
     pub(crate) fn start(binary: &Path, extra: &str, overrides: &[(&str, PathBuf)]) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let root = directory.path().join("data");
-        Self::launch(binary, directory, root, extra, overrides)
+        Self::launch(binary, directory, root, extra, overrides, false)
+    }
+
+    /// The same for one that knows by which URL clients reach it, so that its challenge is Bearer.
+    ///
+    /// # Errors
+    /// Those of [`Registry::start`].
+    pub(crate) fn start_with_url(binary: &Path, extra: &str) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let root = directory.path().join("data");
+        Self::launch(binary, directory, root, extra, &[], true)
     }
 
     /// The same with storage in another directory, which outlives it, and no log of requests.
@@ -56,7 +69,8 @@ impl Registry {
     /// Those of [`Registry::start`].
     pub(crate) fn start_on(binary: &Path, root: &Path) -> Result<Self> {
         let quiet = ("REGISTRY_LOG_ACCESSLOG_DISABLED", PathBuf::from("true"));
-        Self::launch(binary, tempfile::tempdir()?, root.to_owned(), "", &[quiet])
+        let directory = tempfile::tempdir()?;
+        Self::launch(binary, directory, root.to_owned(), "", &[quiet], false)
     }
 
     fn launch(
@@ -65,14 +79,20 @@ impl Registry {
         root: PathBuf,
         extra: &str,
         overrides: &[(&str, PathBuf)],
+        knows_url: bool,
     ) -> Result<Self> {
         let address = free_address()?;
-        let config = directory.path().join("config.yml");
+        let host = if knows_url {
+            format!(", host: \"http://{address}\"")
+        } else {
+            String::new()
+        };
+        let config = directory.path().join(CONFIGURATION);
         std::fs::write(
             &config,
             format!(
                 "version: 0.1\nlog: {{level: info}}\nstorage:\n  filesystem: {{rootdirectory: {}}}\n  \
-                 delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n{extra}",
+                 delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"{host}}}\n{extra}",
                 root.display()
             ),
         )?;
@@ -87,6 +107,7 @@ impl Registry {
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
         let mut registry = Self {
+            binary: binary.to_owned(),
             child,
             address,
             directory,
@@ -99,6 +120,16 @@ impl Registry {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Another command of the same binary, such as `robot create`, on this registry's configuration
+    /// while it serves. What follows the configuration file is added by the caller.
+    pub(crate) fn administer(&self, command: &[&str]) -> Command {
+        let mut administer = Command::new(&self.binary);
+        administer
+            .args(command)
+            .arg(self.directory.path().join(CONFIGURATION));
+        administer
     }
 
     /// The root directory of its storage.

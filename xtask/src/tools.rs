@@ -40,6 +40,11 @@ pub(crate) const PACKAGED: &[Packaged] = &[
         needs_root: true,
     },
     Packaged {
+        program: "containerd",
+        package: "containerd",
+        needs_root: true,
+    },
+    Packaged {
         program: "podman",
         package: "podman",
         needs_root: false,

@@ -1,5 +1,7 @@
 //! Single requests: loading content, pushing, listing.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -12,6 +14,8 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub(crate) struct Client {
     stream: Stream,
     host: String,
+    /// A header line of every request, or nothing.
+    authorization: String,
     buffer: Vec<u8>,
 }
 
@@ -51,11 +55,30 @@ impl Client {
     /// # Errors
     /// Those of [`Target::connect`].
     pub(crate) async fn connect(target: &Target) -> Result<Self> {
-        Ok(Self {
-            stream: target.connect().await?,
+        Ok(Self::over(target.connect().await?, target))
+    }
+
+    /// Connects from this address of the machine.
+    ///
+    /// # Errors
+    /// Those of [`Target::connect_from`].
+    pub(crate) async fn connect_from(address: Ipv4Addr, target: &Target) -> Result<Self> {
+        Ok(Self::over(target.connect_from(address).await?, target))
+    }
+
+    fn over(stream: Stream, target: &Target) -> Self {
+        Self {
+            stream,
             host: target.address.to_string(),
+            authorization: String::new(),
             buffer: vec![0; BUFFER_BYTES],
-        })
+        }
+    }
+
+    /// The same, with an `Authorization` header in every request.
+    pub(crate) fn with(mut self, authorization: Option<&str>) -> Self {
+        self.authorization = authorization.map_or_else(String::new, authorization_line);
+        self
     }
 
     /// The connection alone, which costs less memory.
@@ -103,7 +126,10 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Answer> {
-        let mut head = format!("{line} HTTP/1.1\r\nHost: {}\r\n", self.host);
+        let mut head = format!(
+            "{line} HTTP/1.1\r\nHost: {}\r\n{}",
+            self.host, self.authorization
+        );
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -136,4 +162,9 @@ impl Client {
             }
         }
     }
+}
+
+/// The line of the header with credentials.
+pub(crate) fn authorization_line(value: &str) -> String {
+    format!("Authorization: {value}\r\n")
 }

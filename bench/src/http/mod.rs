@@ -6,6 +6,6 @@ mod client;
 mod reading;
 mod stream;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, authorization_line};
 pub(crate) use reading::Reading;
 pub(crate) use stream::{Certificate, Stream, Target};

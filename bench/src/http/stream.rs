@@ -3,7 +3,7 @@
 //! Over TLS the client offers version 1.3 with TLS_AES_128_GCM_SHA256 and nothing else, so that
 //! every server works with the same cipher.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Command;
@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use anyhow::{Context as _, Result, ensure};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -67,22 +67,39 @@ impl Certificate {
             "openssl made no certificate: {said}"
         );
         Ok(Self {
-            connector: connector(&certificate)?,
+            connector: connector(&certificate, None)?,
             certificate,
             key,
         })
     }
+
+    /// The same, with which the client shows the certificate of this file, whose key is in another.
+    ///
+    /// # Errors
+    /// Of the files.
+    pub(crate) fn showing(&self, certificate: &Path, key: &Path) -> Result<Self> {
+        Ok(Self {
+            connector: connector(&self.certificate, Some((certificate, key)))?,
+            ..self.clone()
+        })
+    }
 }
 
-fn connector(certificate: &Path) -> Result<TlsConnector> {
+fn connector(certificate: &Path, shown: Option<(&Path, &Path)>) -> Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate)?)?;
     let mut provider = aws_lc_rs::default_provider();
     provider.cipher_suites = vec![aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256];
     let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let config = match shown {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => config.with_client_auth_cert(
+            vec![CertificateDer::from_pem_file(certificate)?],
+            PrivateKeyDer::from_pem_file(key)?,
+        )?,
+    };
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
@@ -109,6 +126,20 @@ impl Target {
     pub(crate) async fn connect_with(&self, receive_bytes: u32) -> Result<Stream> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(receive_bytes)?;
+        self.connect_by(socket).await
+    }
+
+    /// A new connection from this address of the machine.
+    ///
+    /// # Errors
+    /// Those of [`Target::connect`]; an address that is not one of the machine's.
+    pub(crate) async fn connect_from(&self, address: Ipv4Addr) -> Result<Stream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        self.connect_by(socket).await
+    }
+
+    async fn connect_by(&self, socket: TcpSocket) -> Result<Stream> {
         let plain = socket
             .connect(self.address)
             .await

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Contestant, Kind};
 use crate::content::{MANIFEST_TYPE, REPOSITORY};
@@ -20,6 +20,13 @@ pub(crate) struct Setup<'a> {
     pub(crate) tls: Option<&'a Certificate>,
     /// The blob of which parts are asked for.
     pub(crate) large: Option<&'a str>,
+    /// Sections of Roadstead's configuration file, by their names; without any it has no file.
+    pub(crate) sections: Option<&'a Map<String, Value>>,
+}
+
+/// Roadstead's configuration file, where it has one.
+pub(crate) fn config_file(directory: &Path) -> PathBuf {
+    directory.join("config.yml")
 }
 
 /// Where nginx finds what it serves.
@@ -56,6 +63,11 @@ pub(crate) fn command(
             command.env("REGISTRY_HTTP_ADDR", address.to_string());
             if contestant.kind == Kind::Roadstead {
                 command.env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
+            }
+            if let Some(sections) = setup.sections {
+                let file = config_file(directory);
+                std::fs::write(&file, roadstead(directory, sections))?;
+                command.arg("serve").arg(file);
             }
             if let Some(tls) = tls {
                 command
@@ -130,6 +142,21 @@ fn nginx(directory: &Path, address: SocketAddr, setup: Setup<'_>) -> String {
          }}\n",
         files = files.display()
     )
+}
+
+/// What is built in, and the sections of a case. JSON is YAML.
+fn roadstead(directory: &Path, sections: &Map<String, Value>) -> String {
+    let mut config = json!({
+        "version": 0.1,
+        "storage": {
+            "filesystem": { "rootdirectory": data_directory(directory) },
+            "delete": { "enabled": true },
+        },
+    });
+    if let Some(config) = config.as_object_mut() {
+        config.extend(sections.clone());
+    }
+    config.to_string()
 }
 
 /// JSON is YAML.

@@ -14,7 +14,7 @@ use crate::content::{Blob, Content, MANIFEST_TYPE, REPOSITORY, TAG};
 use crate::http::{Client, Target};
 use crate::procfs::{self, Memory};
 
-pub(crate) use config::{Setup, data_directory};
+pub(crate) use config::{Setup, config_file, data_directory};
 pub(crate) use process::{Process, end_all};
 
 /// What kind of server a program is.
@@ -114,6 +114,11 @@ impl Peer {
             .with_context(|| format!("{}: {}", self.name, self.process.said()))
     }
 
+    /// The directory that it has to itself.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Counts the growth of its peak from now on.
     pub(crate) fn forget_peak(&self) {
         procfs::forget_peak(self.process.id());
@@ -133,6 +138,19 @@ impl Peer {
     /// # Errors
     /// Where the server refuses it.
     pub(crate) async fn load(&self, content: &Content, with_large: bool) -> Result<()> {
+        self.load_as(None, content, with_large).await
+    }
+
+    /// The same by somebody who may.
+    ///
+    /// # Errors
+    /// Where the server refuses it.
+    pub(crate) async fn load_as(
+        &self,
+        authorization: Option<&str>,
+        content: &Content,
+        with_large: bool,
+    ) -> Result<()> {
         let mut blobs = vec![&content.config, &content.small, &content.middle];
         if with_large {
             blobs.push(&content.large);
@@ -140,7 +158,7 @@ impl Peer {
         if self.kind == Kind::Nginx {
             return self.write_files(&blobs, &content.manifest);
         }
-        let mut client = Client::connect(&self.target).await?;
+        let mut client = Client::connect(&self.target).await?.with(authorization);
         for blob in blobs {
             push_blob(&mut client, REPOSITORY, blob).await?;
         }

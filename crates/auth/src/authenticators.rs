@@ -5,9 +5,11 @@
 //! and nobody can take a name over by adding it elsewhere. Keys of robots and tokens of OIDC issuers
 //! say themselves where they belong.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine as _;
@@ -16,12 +18,13 @@ use roadstead_metadata::{
     AccountKind, AccountRow, Accounts as _, Clock as _, Meta, Standing, SystemClock,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
 
 use crate::api_key::ApiKey;
 use crate::basic::Credentials;
 use crate::error::{Reason, Refusal};
 use crate::hash::{Hash, hash_password};
-use crate::ldap::Ldap;
+use crate::ldap::{Ldap, LdapIdentity};
 use crate::oidc::{OidcIdentity, OidcIssuers};
 use crate::principal::{Identity, Kind};
 use crate::setup::SetupError;
@@ -38,6 +41,10 @@ pub(crate) struct Authenticators {
     verifier: Verifier,
     /// Nobody's hash, as costly as those of local users.
     nobody: Hash,
+    /// Whether there are local users, as far as that was seen.
+    has_local: OnceCell<AtomicBool>,
+    /// Draws what an unknown name costs: always the same for one name, which nobody can foretell.
+    lots: RandomState,
 }
 
 /// When to come again with a password that there was no time for.
@@ -64,6 +71,8 @@ impl Authenticators {
             oidc,
             verifier: Verifier::new()?,
             nobody: Hash::parse(&made)?.nobody_like(),
+            has_local: OnceCell::new(),
+            lots: RandomState::new(),
         })
     }
 
@@ -110,10 +119,12 @@ impl Authenticators {
         if let (None, Some(ldap)) = (known, &self.ldap) {
             return self.by_directory(ldap, credentials, client).await;
         }
-        // Somebody unknown costs what the costliest of those who are known do.
+        // Somebody unknown costs what somebody who is known does: one of the file's users, or a local
+        // one. The costliest would tell all others apart from those who are unknown.
+        let has_local = self.has_local(local.is_some()).await?;
+        let lot = self.lots.hash_one(user);
         let nobody = match &users {
-            Some(users) if self.accounts.is_none() => users.nobody(),
-            Some(users) if users.nobody().work() > self.nobody.work() => users.nobody(),
+            Some(users) if !has_local || lot & 1 == 0 => users.nobody(lot >> 1),
             _ => &self.nobody,
         };
         let outcome = self.verifier.verify_one(known, nobody, credentials, client);
@@ -134,7 +145,7 @@ impl Authenticators {
         client: Option<IpAddr>,
     ) -> Result<Identity, Refusal> {
         if let Some(found) = ldap.remembered(&credentials.user, &credentials.password) {
-            return Ok(Identity::user(&found.user).in_groups(found.groups));
+            return directory_identity(found).ok_or_else(wrong);
         }
         let attempt = self.verifier.attempt(&credentials.user, client);
         let attempt = attempt.map_err(not_checked)?;
@@ -142,7 +153,7 @@ impl Authenticators {
         match found.await.map_err(unavailable)? {
             Some(found) => {
                 attempt.succeeded(Instant::now());
-                Ok(Identity::user(&found.user).in_groups(found.groups))
+                directory_identity(found).ok_or_else(wrong)
             }
             None => {
                 attempt.failed(Instant::now());
@@ -186,6 +197,25 @@ impl Authenticators {
             Some(row) => Ok(Some(robot_identity(row))),
             None => Err(wrong()),
         }
+    }
+
+    /// Whether there are local users. Asked of the store once, and noticed later when one comes: a
+    /// question at each login would take time that tells something by itself.
+    async fn has_local(&self, found_one: bool) -> Result<bool, Refusal> {
+        let Some(metadata) = &self.accounts else {
+            return Ok(false);
+        };
+        let first = self.has_local.get_or_try_init(async || {
+            let users = metadata.accounts(AccountKind::User, None, 1).await;
+            Ok(AtomicBool::new(
+                !users.map_err(unavailable)?.items.is_empty(),
+            ))
+        });
+        let has_local = first.await?;
+        if found_one {
+            has_local.store(true, Ordering::Relaxed);
+        }
+        Ok(has_local.load(Ordering::Relaxed))
     }
 
     async fn account(&self, kind: AccountKind, name: &str) -> Result<Option<AccountRow>, Refusal> {
@@ -235,10 +265,8 @@ impl Authenticators {
         };
         // A directory does not show what would change with the password: who is in it still, is.
         let found = ldap.find(name).await.map_err(unavailable)?;
-        Ok(found.map(|found| {
-            let identity = Identity::user(&found.user).in_groups(found.groups);
-            (identity, fingerprint("directory"))
-        }))
+        let identity = found.and_then(directory_identity);
+        Ok(identity.map(|identity| (identity, fingerprint("directory"))))
     }
 
     /// A person whom an OIDC issuer vouched for at their login. Jobs get no refresh tokens: theirs
@@ -270,6 +298,12 @@ impl Authenticators {
 /// Whether somebody may call themselves so who brings a token in place of a password.
 pub(crate) fn stands_for(identity: &Identity, user: &str) -> bool {
     identity.short_name() == user || (identity.kind == Kind::Oidc && user == TOKEN_USER)
+}
+
+/// A user of a directory, whose name must not read as that of another kind.
+fn directory_identity(found: LdapIdentity) -> Option<Identity> {
+    let is_name = !found.user.contains(':');
+    is_name.then(|| Identity::user(&found.user).in_groups(found.groups))
 }
 
 fn oidc_identity(found: OidcIdentity) -> Identity {
@@ -307,6 +341,7 @@ fn not_checked(error: NotChecked) -> Refusal {
         },
         NotChecked::Wait(retry_after) => Refusal::Busy { retry_after },
         NotChecked::Failed(error) => unavailable(error),
+        NotChecked::NoThread(error) => unavailable(error),
     }
 }
 

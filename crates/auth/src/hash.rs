@@ -222,6 +222,11 @@ impl Hash {
         }
     }
 
+    /// Whether a check of the other costs exactly as much.
+    pub(crate) fn costs_like(&self, other: &Self) -> bool {
+        self.kind == other.kind
+    }
+
     /// Nanoseconds of a check, roughly.
     pub(crate) fn work(&self) -> u64 {
         match self.kind {

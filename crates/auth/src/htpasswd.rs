@@ -11,7 +11,9 @@ use crate::hash::{Hash, HashError};
 #[derive(Debug)]
 pub(crate) struct Users {
     hashes: HashMap<String, Hash>,
-    /// Nobody's hash, as costly as the costliest in the file.
+    /// Nobody's hashes, one for each cost that the file has, with the number of users who have it.
+    nobodies: Vec<(u64, Hash)>,
+    /// The costliest of them.
     nobody: Hash,
 }
 
@@ -59,9 +61,21 @@ enum Line<'a> {
 impl Users {
     /// The users of a file, unless it has none.
     pub(crate) fn new(listing: Listing) -> Option<Self> {
-        let costliest = listing.hashes.values().max_by_key(|hash| hash.work())?;
+        let mut nobodies: Vec<(u64, Hash)> = Vec::new();
+        for hash in listing.hashes.values() {
+            match nobodies.iter_mut().find(|(_, like)| like.costs_like(hash)) {
+                Some((count, _)) => *count += 1,
+                None => nobodies.push((1, hash.nobody_like())),
+            }
+        }
+        // In one order after each time that the file is read.
+        nobodies.sort_by(|(_, one), (_, other)| {
+            (one.work(), one.text()).cmp(&(other.work(), other.text()))
+        });
+        let (_, costliest) = nobodies.last()?;
         Some(Self {
-            nobody: costliest.nobody_like(),
+            nobody: costliest.clone(),
+            nobodies,
             hashes: listing.hashes,
         })
     }
@@ -71,8 +85,17 @@ impl Users {
         self.hashes.get(user)
     }
 
-    /// What to check for somebody unknown, so that it takes as long.
-    pub(crate) fn nobody(&self) -> &Hash {
+    /// What to check for somebody unknown: what one of the users costs, drawn by this lot. Where
+    /// hashes differ in their cost, the time for a name that is not there says as much as that for one
+    /// that is, if a name always has the same lot.
+    pub(crate) fn nobody(&self, lot: u64) -> &Hash {
+        let mut place = lot % (self.hashes.len() as u64).max(1);
+        for (count, hash) in &self.nobodies {
+            match place.checked_sub(*count) {
+                Some(left) => place = left,
+                None => return hash,
+            }
+        }
         &self.nobody
     }
 

@@ -15,13 +15,13 @@ mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use roadstead_oci::{Action, ActionSet, RepositoryName};
 
-use crate::principal::{Credential, Identity, Principal};
-use condition::Facts;
+use crate::principal::{Credential, Identity, Kind, Principal};
+use condition::{Facts, Told};
 pub use explain::{Explanation, Question};
 use pattern::Candidate;
 pub use rule::{Effect, RuleError, RuleSettings};
@@ -31,8 +31,9 @@ use rule::{Label, Rule};
 #[derive(Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
-    /// The groups of each principal, by its whole name.
-    groups: HashMap<String, Vec<String>>,
+    /// The groups of each principal. Its kind is part of the key: a directory can call a user
+    /// whatever it likes.
+    groups: HashMap<Kind, HashMap<String, Vec<String>>>,
 }
 
 /// Rules for what most registries are.
@@ -142,11 +143,15 @@ impl Policy {
         for (index, rule) in settings.rules.iter().enumerate() {
             rules.push(Rule::parse(rule, Label::Number(index + 1))?);
         }
-        let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+        let mut groups: HashMap<Kind, HashMap<String, Vec<String>>> = HashMap::new();
         for (group, members) in &settings.groups {
             for member in members {
-                let of_member = groups.entry(member.clone()).or_default();
-                of_member.push(group.clone());
+                let (kind, name) = Kind::of_name(member);
+                let of_kind = groups.entry(kind).or_default();
+                of_kind
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(group.clone());
             }
         }
         Ok(Self { rules, groups })
@@ -191,7 +196,7 @@ impl Policy {
         };
         let mut allowed_by = match allowed_by_token {
             Some(false) => return denied("the issuer's token does not allow it"),
-            Some(true) => Some(Arc::from("the issuer's token")),
+            Some(true) => Some(issuers_token()),
             None => None,
         };
         let by_rules = allowed_by.is_none();
@@ -204,6 +209,7 @@ impl Policy {
             action: action.as_str(),
             client: wish.circumstances.client,
             now: wish.circumstances.now,
+            told: Told::default(),
         };
         for rule in &self.rules {
             match rule.effect() {
@@ -249,7 +255,7 @@ impl Policy {
             Credential::External(_) => {
                 return Decision {
                     allowed: true,
-                    rule: Arc::from("the issuer's token"),
+                    rule: issuers_token(),
                 };
             }
             _ => {}
@@ -303,9 +309,16 @@ impl Policy {
         if self.groups.is_empty() {
             return &[];
         }
-        let groups = self.groups.get(identity.name.as_str());
+        let of_kind = self.groups.get(&identity.kind);
+        let groups = of_kind.and_then(|of_kind| of_kind.get(identity.short_name()));
         groups.map_or(&[], Vec::as_slice)
     }
+}
+
+/// What decides for the holders of tokens of an external issuer; said of every one of their requests.
+fn issuers_token() -> Arc<str> {
+    static LABEL: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("the issuer's token"));
+    Arc::clone(&LABEL)
 }
 
 fn denied(why: &str) -> Decision {

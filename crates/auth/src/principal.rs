@@ -86,6 +86,15 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
+    /// The kind that a whole name says, and the name without it: `alice`, `robot:ci`.
+    pub(crate) fn of_name(name: &str) -> (Self, &str) {
+        let (prefix, rest) = name.split_once(':').unwrap_or(("user", name));
+        match Self::parse(prefix) {
+            Some(kind) if kind != Self::Anonymous => (kind, rest),
+            _ => (Self::User, name),
+        }
+    }
+
     /// What the names of this kind begin with, which no user's name has: users have no colon.
     pub(crate) const fn prefix(self) -> &'static str {
         match self {

@@ -4,6 +4,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
+use roadstead_oci::{ActionSet, RepositoryName};
+
 use crate::authenticators::Authenticators;
 use crate::authoriser::Authoriser;
 use crate::basic::Credentials;
@@ -119,6 +121,28 @@ impl Authoriser {
             scope: scope.join(" "),
             principal: Principal::new(identity, Credential::Token(access)),
         })
+    }
+
+    /// Whether the holder of a token of this registry could get one that covers this too. Never for
+    /// whoever has no such token.
+    #[must_use]
+    pub fn could_get(
+        &self,
+        principal: &Principal,
+        repository: &RepositoryName,
+        actions: ActionSet,
+        circumstances: Circumstances,
+    ) -> bool {
+        if !matches!(principal.credential(), Credential::Token(_)) {
+            return false;
+        }
+        let holder = Principal::new(principal.identity().clone(), Credential::Own);
+        let wish = Wish {
+            principal: &holder,
+            repository,
+            circumstances,
+        };
+        self.policy().decide(&wish, actions).allowed
     }
 
     async fn holder(

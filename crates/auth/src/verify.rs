@@ -1,6 +1,6 @@
 //! Checks passwords without letting them take the machine.
 //!
-//! As many hashes as there are cores are computed at once, on threads that may block; a bounded
+//! As many hashes as there are cores are computed at once, on threads that give way to all others; a bounded
 //! number waits, and whoever comes then is told to come again. Requests with the same credentials
 //! share one check. Whatever the outcome, a check does the same work: an unknown user and a
 //! password that bcrypt would cut off cost as much as a wrong one.
@@ -12,8 +12,8 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, Semaphore};
-use tokio::task::JoinError;
+use tokio::sync::oneshot::error::RecvError;
+use tokio::sync::{OnceCell, Semaphore, oneshot};
 
 use crate::accepted::{Accepted, Mark, Marker};
 use crate::backoff::{Attempt, LoginBackoff};
@@ -43,7 +43,9 @@ pub(crate) enum NotChecked {
     /// Too many were wrong: to be tried again after this long.
     Wait(Duration),
     /// The check broke off.
-    Failed(JoinError),
+    Failed(RecvError),
+    /// The system gives no thread.
+    NoThread(std::io::Error),
 }
 
 /// The checks under way, by what they check.
@@ -58,6 +60,8 @@ struct Flight<'a> {
 
 /// Checks that may wait or run for each core: a few seconds' worth at bcrypt's usual cost.
 const PLACES_PER_CORE: usize = 32;
+/// Of the threads that compute hashes (`setpriority`): Linux has one for each thread.
+const NICE: i32 = 10;
 /// The longest that a check waits for a core.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -81,7 +85,7 @@ impl Verifier {
     #[cfg(test)]
     async fn verify(&self, users: &Users, credentials: &Credentials) -> Result<bool, NotChecked> {
         let known = users.find(&credentials.user);
-        self.verify_one(known, users.nobody(), credentials, None)
+        self.verify_one(known, users.nobody(0), credentials, None)
             .await
     }
 
@@ -144,13 +148,19 @@ impl Verifier {
             return Err(NotChecked::Busy);
         };
         let (password, hash) = (password.clone(), hash.clone());
-        tokio::task::spawn_blocking(move || {
-            let matches = hash.matches(password.expose());
-            drop(core);
-            matches
-        })
-        .await
-        .map_err(NotChecked::Failed)
+        let (told, outcome) = oneshot::channel();
+        // A thread costs a thousandth of a hash.
+        let thread = std::thread::Builder::new().name("password".to_owned());
+        thread
+            .spawn(move || {
+                yield_to_others();
+                let matches = hash.matches(password.expose());
+                drop(core);
+                // Whoever asked may be gone.
+                let _ = told.send(matches);
+            })
+            .map_err(NotChecked::NoThread)?;
+        outcome.await.map_err(NotChecked::Failed)
     }
 
     fn join(&self, mark: Mark) -> Flight<'_> {
@@ -178,6 +188,15 @@ impl Drop for Flight<'_> {
         if entry.get().initialized() || Arc::strong_count(entry.get()) == 1 {
             entry.remove();
         }
+    }
+}
+
+/// Whoever tries passwords takes no core from those who are known already: this thread runs where
+/// others leave time, and in a tenth of the time where they leave none.
+fn yield_to_others() {
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        // Only slower for others.
+        tracing::debug!(%error, "a thread for passwords has the priority of all");
     }
 }
 

@@ -126,7 +126,8 @@ impl Caller {
     /// for both at once.
     ///
     /// # Errors
-    /// 401 or 403. With a token of an external issuer that does not cover the source, 401 too.
+    /// 401 or 403. 401 too with a token that does not cover the source, where another could: any of
+    /// an external issuer, and one of this registry for whoever may pull from there.
     pub(crate) fn grant_mount(
         &self,
         repository: &RepositoryName,
@@ -143,11 +144,29 @@ impl Caller {
         let grant = self
             .ask(repository, ActionSet::PUSH, ActionSet::NONE)
             .map_err(refuse)?;
-        if let (true, Some(from)) = (self.is_external(), from) {
+        if let Some(from) = from
+            && (self.is_external() || self.could_get(from, ActionSet::PULL))
+        {
             self.ask(from, ActionSet::PULL, ActionSet::NONE)
                 .map_err(refuse)?;
         }
         Ok(grant)
+    }
+
+    fn could_get(&self, repository: &RepositoryName, actions: ActionSet) -> bool {
+        self.authoriser
+            .could_get(&self.principal, repository, actions, self.circumstances)
+    }
+
+    /// A grant of what the caller does not ask for in so many words. None: they may not, which is
+    /// nothing to complain of, nor to put on record.
+    pub(crate) fn grant_if(
+        &self,
+        repository: &RepositoryName,
+        actions: ActionSet,
+    ) -> Option<Grant> {
+        let granted = self.decide(repository, actions, ActionSet::NONE).ok()?;
+        Some(granted.grant)
     }
 
     /// A grant to pull what is to be mounted elsewhere. None: the caller may not, which is nothing to
@@ -292,7 +311,7 @@ impl Needs {
         }
     }
 
-    /// The detail of a 401, as `distribution` words it.
+    /// The detail of a 401 or 403, as `distribution` words that of a 401.
     fn detail(&self) -> Value {
         if self.0.is_empty() {
             return Value::Null;
@@ -346,7 +365,10 @@ pub(crate) fn refuse(
             let challenge = authoriser.challenge(&needs.0, refusal.bearer_error(), origin);
             Failure::unauthorised(&challenge, needs.detail())
         }
-        Refusal::Denied { .. } => Failure::new(StatusCode::FORBIDDEN, ErrorCode::Denied),
+        // Without a detail docker takes the error for another kind, and tries again for a minute.
+        Refusal::Denied { .. } => {
+            Failure::new(StatusCode::FORBIDDEN, ErrorCode::Denied).detail(needs.detail())
+        }
         Refusal::BadTokenRequest(why) => {
             Failure::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported).message(why)
         }

@@ -212,7 +212,8 @@ impl From<Error> for Failure {
                 .message("the registry is read-only for maintenance"),
             Error::DeleteDisabled => Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported)
                 .message("deletion is disabled on this registry"),
-            Error::NotGranted(_) => Self::new(StatusCode::FORBIDDEN, Code::Denied),
+            Error::NotGranted(action) => Self::new(StatusCode::FORBIDDEN, Code::Denied)
+                .detail(json!({ "action": action.as_str() })),
             Error::Body(failure) => failure.into(),
             Error::Storage(StorageError::Full { .. }) | Error::Metadata(MetadataError::Full { .. }) => {
                 let mut failure = Self::storage_full();

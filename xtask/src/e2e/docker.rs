@@ -1,19 +1,13 @@
 //! docker: a daemon of our own (no network rules, no bridge, vfs), an image imported, pushed,
 //! removed, pulled back, copied into another repository, and a manifest list.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use super::daemon::Daemon;
 use super::workbench::{Workbench, expect_all};
-use crate::registry::{stop_by_force, terminate};
 use crate::{command, image, tools};
-
-const START_LIMIT: Duration = Duration::from_secs(60);
-const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) fn play(bench: &Workbench) -> Result<()> {
     let docker = Docker::start(bench)?;
@@ -55,12 +49,11 @@ pub(super) fn play(bench: &Workbench) -> Result<()> {
     docker.stop()
 }
 
-/// A daemon, ended when dropped.
+/// A daemon of docker, ended when dropped.
 pub(super) struct Docker<'a> {
     bench: &'a Workbench<'a>,
-    daemon: Child,
     socket: String,
-    log: PathBuf,
+    daemon: Daemon,
 }
 
 impl<'a> Docker<'a> {
@@ -70,10 +63,8 @@ impl<'a> Docker<'a> {
     /// Where it does not answer within 60 s; the error carries the end of its log.
     pub(super) fn start(bench: &'a Workbench<'a>) -> Result<Self> {
         let socket = format!("unix://{}", bench.path("docker.sock").display());
-        let log = bench.path("dockerd.log");
-        let file = File::create(&log)?;
-        let daemon = bench
-            .client("dockerd")?
+        let mut command = bench.client("dockerd")?;
+        command
             .args(["--iptables=false", "--ip6tables=false", "--bridge=none"])
             .args(["--storage-driver=vfs", "--host", &socket])
             .arg("--data-root")
@@ -81,30 +72,18 @@ impl<'a> Docker<'a> {
             .arg("--exec-root")
             .arg(bench.path("docker-exec"))
             .arg("--pidfile")
-            .arg(bench.path("docker.pid"))
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .spawn()
-            .context("cannot start dockerd")?;
-        let mut docker = Self {
-            bench,
-            daemon,
-            socket,
-            log,
+            .arg(bench.path("docker.pid"));
+        let version = || -> Result<Command> {
+            let mut version = client(bench, &socket)?;
+            version.arg("version");
+            Ok(version)
         };
-        let answers = command::until(START_LIMIT, || {
-            let ended = docker.daemon.try_wait()?.is_some();
-            Ok(ended
-                || command::attempt(docker.command()?.arg("version"))?
-                    .status
-                    .success())
-        })?;
-        if !answers || docker.daemon.try_wait()?.is_some() {
-            let log = std::fs::read_to_string(&docker.log)?;
-            bail!("dockerd does not answer:\n{}", command::tail(&log));
-        }
-        Ok(docker)
+        let daemon = Daemon::start(command, bench.path("dockerd.log"), version)?;
+        Ok(Self {
+            bench,
+            socket,
+            daemon,
+        })
     }
 
     /// Runs a docker command against this daemon.
@@ -120,36 +99,21 @@ impl<'a> Docker<'a> {
     /// # Errors
     /// Where there is no docker.
     pub(super) fn command(&self) -> Result<Command> {
-        let path = tools::find("docker").context("there is a dockerd but no docker")?;
-        let mut command = self.bench.at_home(&path);
-        command.args(["--host", &self.socket]);
-        Ok(command)
+        client(self.bench, &self.socket)
     }
 
     /// Ends the daemon, with the containerd that it started.
     ///
     /// # Errors
     /// Where it does not end within 30 s.
-    pub(super) fn stop(mut self) -> Result<()> {
-        terminate(&self.daemon)?;
-        let ended = command::wait(&mut self.daemon, STOP_LIMIT)?;
-        ensure!(
-            ended.is_some(),
-            "dockerd did not end within {} s",
-            STOP_LIMIT.as_secs()
-        );
-        Ok(())
+    pub(super) fn stop(self) -> Result<()> {
+        self.daemon.stop()
     }
 }
 
-impl Drop for Docker<'_> {
-    fn drop(&mut self) {
-        // A polite end first: only then does the daemon take its containerd with it.
-        if let Ok(None) = self.daemon.try_wait()
-            && terminate(&self.daemon).is_ok()
-        {
-            let _ = command::wait(&mut self.daemon, STOP_LIMIT);
-        }
-        stop_by_force(&mut self.daemon);
-    }
+fn client(bench: &Workbench, socket: &str) -> Result<Command> {
+    let path = tools::find("docker").context("there is a dockerd but no docker")?;
+    let mut command = bench.at_home(&path);
+    command.args(["--host", socket]);
+    Ok(command)
 }

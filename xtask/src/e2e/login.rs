@@ -8,7 +8,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::docker::Docker;
 use super::podman::podman;
-use super::workbench::{PASSWORD, USER, Workbench};
+use super::workbench::Workbench;
+use crate::users::{PASSWORD, USER};
 use crate::{command, image};
 
 pub(super) fn play(bench: &Workbench) -> Result<()> {

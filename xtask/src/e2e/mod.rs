@@ -6,11 +6,17 @@
 //! Every file that a client keeps (storage, credentials, configuration) is in the scenario's
 //! folder, every daemon ends with the scenario, also when it fails.
 
+mod access;
 mod buildah;
+mod certificate;
+mod clients;
+mod containerd;
 mod crane;
+mod daemon;
 mod docker;
 mod folder;
 mod helm;
+mod identity;
 mod large;
 mod login;
 mod oras;
@@ -68,7 +74,80 @@ const SCENARIOS: &[Scenario] = &[
         setup: Setup::Password,
         play: login::play_docker,
     },
+    access("access-tokens", PROGRAMS, PUBLIC, access::play_tokens),
+    access("access-basic", PROGRAMS, PUBLIC_BASIC, access::play_basic),
+    access("access-private", PROGRAMS, PRIVATE, access::play_private),
+    access(
+        "access-tokens-daemons",
+        DAEMONS,
+        PUBLIC,
+        access::play_tokens_with_daemons,
+    ),
+    access(
+        "access-basic-daemons",
+        DAEMONS,
+        PUBLIC_BASIC,
+        access::play_basic_with_daemons,
+    ),
+    access(
+        "access-private-daemons",
+        DAEMONS,
+        PRIVATE,
+        access::play_private_with_daemons,
+    ),
+    access("pull-secret", PROGRAMS, PRIVATE, identity::play_secret),
+    access(
+        "identity-token",
+        &["skopeo", "dockerd", "containerd", "crane", "oras"],
+        PRIVATE,
+        identity::play_docker,
+    ),
+    access(
+        "certificate",
+        &["openssl", "skopeo", "podman", "oras", "regctl", "helm"],
+        Setup::Certificates,
+        certificate::play,
+    ),
+    access(
+        "certificate-ctr",
+        &["openssl", "skopeo", "containerd"],
+        Setup::Certificates,
+        certificate::play_ctr,
+    ),
 ];
+
+/// The clients of the stories about access.
+const PROGRAMS: &[&str] = &["skopeo", "podman", "crane", "oras", "regctl", "helm"];
+/// Those that need root, and what they get their images with.
+const DAEMONS: &[&str] = &["skopeo", "dockerd", "containerd"];
+
+const PUBLIC: Setup = Setup::Access {
+    preset: "public-read",
+    tokens: true,
+};
+const PUBLIC_BASIC: Setup = Setup::Access {
+    preset: "public-read",
+    tokens: false,
+};
+const PRIVATE: Setup = Setup::Access {
+    preset: "private",
+    tokens: true,
+};
+
+/// A scenario on a registry with rules.
+const fn access(
+    name: &'static str,
+    programs: &'static [&'static str],
+    setup: Setup,
+    play: fn(&Workbench) -> Result<()>,
+) -> Scenario {
+    Scenario {
+        name,
+        programs,
+        setup,
+        play,
+    }
+}
 
 /// A scenario on a registry that anybody may use.
 const fn open(

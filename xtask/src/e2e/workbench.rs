@@ -7,20 +7,16 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
+use super::certificate::{self, AUTHORITY, CAPTAIN, HAND};
 use super::folder::Folder;
 use crate::http::{self, Answer};
 use crate::registry::Registry;
 use crate::tools::Tools;
+use crate::users::{self, BASIC, GUEST};
 use crate::{command, image};
 
-/// The one user of a registry that wants a login.
-pub(crate) const USER: &str = "ferry";
-pub(crate) const PASSWORD: &str = "open-water";
 /// The name of the registry's own certificate in the scenario's folder.
 pub(crate) const CERTIFICATE: &str = "certificate.crt";
-/// `USER` and `PASSWORD` as a line of an htpasswd file (bcrypt, cost 10).
-const HTPASSWD: &str = "ferry:$2y$10$LkF2qWuFH5emv9oh5.AqkObXGODOFBOQKUlW0/knx5gcwWioBGF6G\n";
-
 /// What kind of registry a scenario wants.
 #[derive(Clone, Copy)]
 pub(crate) enum Setup {
@@ -28,8 +24,16 @@ pub(crate) enum Setup {
     Open,
     /// `USER` with `PASSWORD` may do anything, nobody else anything.
     Password,
+    /// `USER` may do anything, `GUEST` pull, and others what the preset says.
+    Access {
+        preset: &'static str,
+        /// Whether the registry knows its own URL, so that clients get tokens of it.
+        tokens: bool,
+    },
     /// Anybody may do anything, over TLS with the certificate `CERTIFICATE`.
     Tls,
+    /// Over TLS too, and who may do what depends on the certificate that a client shows.
+    Certificates,
 }
 
 /// A registry and a folder for one scenario.
@@ -50,29 +54,53 @@ impl<'a> Workbench<'a> {
         std::fs::create_dir_all(home.join("run"))?;
         // Some clients insist that the file that they were told of exists.
         std::fs::write(home.join("auth.json"), "{}")?;
-        let (extra, overrides) = match setup {
-            Setup::Open => (String::new(), Vec::new()),
-            Setup::Password => {
-                let file = folder.path().join("htpasswd");
-                std::fs::write(&file, HTPASSWD)?;
-                let file = file.display();
-                (
-                    format!("auth: {{htpasswd: {{realm: e2e, path: {file}}}}}\n"),
-                    Vec::new(),
-                )
+        let registry = match setup {
+            Setup::Open => Registry::start(binary, "", &[])?,
+            Setup::Password => Registry::start(binary, &users::passwords(folder.path())?, &[])?,
+            Setup::Access { preset, tokens } => {
+                let mut extra = users::passwords(folder.path())?;
+                extra.push_str(&format!(
+                    "access:\n  preset: {preset}\n  tokens: {{lifetime: 1m}}\n  rules:\n    \
+                     - {{deny: [push, overwrite, delete], to: \"user:{GUEST}\", on: \"**\"}}\n"
+                ));
+                if tokens {
+                    Registry::start_with_url(binary, &extra)?
+                } else {
+                    Registry::start(binary, &extra, &[])?
+                }
             }
             Setup::Tls => {
                 let (certificate, key) = make_certificate(tools, folder.path())?;
                 let certificate = ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate);
-                (
-                    String::new(),
-                    vec![certificate, ("REGISTRY_HTTP_TLS_KEY", key)],
-                )
+                let overrides = [certificate, ("REGISTRY_HTTP_TLS_KEY", key)];
+                Registry::start(binary, "", &overrides)?
+            }
+            Setup::Certificates => {
+                let (own, key) = make_certificate(tools, folder.path())?;
+                let openssl = tools.path("openssl").map_err(anyhow::Error::msg)?;
+                certificate::make(openssl, folder.path())?;
+                let authorities = folder.path().join(format!("{AUTHORITY}.pem"));
+                let authorities = PathBuf::from(format!("[{}]", authorities.display()));
+                let extra = format!(
+                    "access:\n  rules:\n    \
+                     - {{allow: [admin], to: \"certificate:cn={CAPTAIN}\", on: \"**\"}}\n    \
+                     - {{allow: [pull], to: \"certificate:cn={HAND}\", on: \"**\"}}\n"
+                );
+                let overrides = [
+                    ("REGISTRY_HTTP_TLS_CERTIFICATE", own),
+                    ("REGISTRY_HTTP_TLS_KEY", key),
+                    ("REGISTRY_HTTP_TLS_CLIENTCAS", authorities),
+                    (
+                        "REGISTRY_HTTP_TLS_CLIENTAUTH",
+                        PathBuf::from("verify-client-cert-if-given"),
+                    ),
+                ];
+                Registry::start(binary, &extra, &overrides)?
             }
         };
         Ok(Self {
             tools,
-            registry: Registry::start(binary, &extra, &overrides)?,
+            registry,
             folder,
         })
     }
@@ -144,6 +172,17 @@ impl<'a> Workbench<'a> {
     /// Where there is no answer.
     pub(crate) fn ask(&self, method: &str, path: &str) -> Result<Answer> {
         http::request(self.registry.address(), method, path)
+    }
+
+    /// The status that `USER` gets for a path.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub(crate) fn status_for_user(&self, path: &str) -> Result<u16> {
+        let authorization = format!("Basic {BASIC}");
+        let headers = [("Authorization", authorization.as_str())];
+        let answer = http::exchange(self.registry.address(), "GET", path, &headers, None)?;
+        Ok(answer.status)
     }
 
     /// Checks which digest a tag has: by the header, and by hashing what is served.

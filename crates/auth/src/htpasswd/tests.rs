@@ -78,23 +78,27 @@ fn a_file_that_ends_in_the_middle_of_a_line_is_cut_short() {
     }
 }
 
+/// Case 75; R17.
 #[test]
-fn nobody_costs_as_much_as_the_costliest_user() {
-    let text = format!("a:{HASH}\nb:{}\nc:{}\n", with_cost("11"), with_cost("09"));
-    let users = Users::new(Listing::parse(text.as_bytes())).unwrap();
-    assert!(users.nobody().text().starts_with("$2b$11$"));
-    assert_eq!(
-        Hash::parse(users.nobody().text()).as_ref(),
-        Ok(users.nobody())
-    );
+fn nobody_costs_what_somebody_costs_in_the_same_shares() {
     let argon2 = "$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg";
-    let text = format!("a:{HASH}\nb:{argon2}\nc:{}\n", with_cost("05"));
+    let (five, nine) = (with_cost("05"), with_cost("09"));
+    let text = format!("a:{nine}\nb:{argon2}\nc:{five}\nd:{nine}\n");
     let users = Users::new(Listing::parse(text.as_bytes())).unwrap();
-    let nobody = users.nobody().text();
-    assert!(
-        nobody.starts_with("$argon2id$v=19$m=65536,t=3,p=1$"),
-        "{nobody}"
-    );
+    let again = Users::new(Listing::parse(text.as_bytes())).unwrap();
+    for (start, expected) in [
+        ("$2b$05$", 1),
+        ("$2b$09$", 2),
+        ("$argon2id$v=19$m=65536,t=3,p=1$", 1),
+    ] {
+        let is_so = |lot: &u64| users.nobody(*lot).text().starts_with(start);
+        assert_eq!((0..4).filter(is_so).count(), expected, "{start}");
+    }
+    for lot in [0, 1, 2, 3, 4, u64::MAX] {
+        let nobody = users.nobody(lot);
+        assert_eq!(Hash::parse(nobody.text()).as_ref(), Ok(nobody));
+        assert_eq!(nobody, again.nobody(lot), "a name keeps its cost");
+    }
     assert!(Users::new(Listing::parse(b"# nobody\n")).is_none());
     assert!(Users::new(Listing::parse(b"")).is_none());
 }

@@ -1,5 +1,6 @@
 //! Conditions of rules, in the Common Expression Language (CEL).
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
@@ -28,7 +29,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) action: &'static str,
     pub(crate) client: Option<IpAddr>,
     pub(crate) now: SystemTime,
+    pub(crate) told: Told,
 }
+
+/// The facts as conditions see them, put together for the first one: one decision can have to do with
+/// many.
+#[derive(Default)]
+pub(crate) struct Told(OnceCell<Result<Context<'static, 'static>, String>>);
 
 /// The variables, in the words of the documentation.
 const VARIABLES: [&str; 8] = [
@@ -79,26 +86,34 @@ impl Condition {
     /// Whether it holds; an error where it cannot be told, of a claim that is not there for
     /// example.
     pub(crate) fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
-        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        add(&mut context, "user", facts.identity.short_name())?;
-        add(&mut context, "kind", facts.identity.kind.as_str())?;
-        let groups: Vec<&String> = facts.identity.groups.iter().chain(facts.groups).collect();
-        add(&mut context, "groups", &groups)?;
-        add(&mut context, "claims", &facts.identity.claims)?;
-        let repository = facts.repository.map_or("", RepositoryName::as_str);
-        add(&mut context, "repository", repository)?;
-        add(&mut context, "action", facts.action)?;
-        let address = facts.client.map(|ip| ip.to_string()).unwrap_or_default();
-        add(&mut context, "address", &address)?;
-        add(&mut context, "time", &Time::of(facts.now))?;
-        context
-            .add_function("within", within)
-            .map_err(|error| error.to_string())?;
-        match self.program.execute(&context) {
+        let context = facts.told.0.get_or_init(|| facts.tell());
+        let context = context.as_ref().map_err(Clone::clone)?;
+        match self.program.execute(context) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err("it is neither true nor false".to_owned()),
             Err(error) => Err(error.to_string()),
         }
+    }
+}
+
+impl Facts<'_> {
+    fn tell(&self) -> Result<Context<'static, 'static>, String> {
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        add(&mut context, "user", self.identity.short_name())?;
+        add(&mut context, "kind", self.identity.kind.as_str())?;
+        let groups: Vec<&String> = self.identity.groups.iter().chain(self.groups).collect();
+        add(&mut context, "groups", &groups)?;
+        add(&mut context, "claims", &self.identity.claims)?;
+        let repository = self.repository.map_or("", RepositoryName::as_str);
+        add(&mut context, "repository", repository)?;
+        add(&mut context, "action", self.action)?;
+        let address = self.client.map(|ip| ip.to_string()).unwrap_or_default();
+        add(&mut context, "address", &address)?;
+        add(&mut context, "time", &Time::of(self.now))?;
+        context
+            .add_function("within", within)
+            .map_err(|error| error.to_string())?;
+        Ok(context)
     }
 }
 
@@ -183,6 +198,7 @@ mod tests {
             client: Some("10.1.2.3".parse().unwrap()),
             // Sunday, 29 November 2026, 12:34:56 UTC.
             now: UNIX_EPOCH + Duration::from_secs(1_795_955_696),
+            told: Told::default(),
         };
         Condition::parse(condition)
             .map_err(|error| error.to_string())?

@@ -63,11 +63,8 @@ fn identity(who: &str) -> Identity {
     if who == Kind::Anonymous.as_str() {
         return Identity::anonymous();
     }
-    let (prefix, name) = who.split_once(':').unwrap_or(("user", who));
-    match Kind::parse(prefix) {
-        Some(kind) if kind != Kind::Anonymous => Identity::new(kind, name),
-        _ => Identity::user(who),
-    }
+    let (kind, name) = Kind::of_name(who);
+    Identity::new(kind, name)
 }
 
 #[cfg(test)]

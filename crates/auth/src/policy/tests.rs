@@ -106,6 +106,34 @@ fn what_no_rule_allows_is_denied_and_a_denial_beats_every_allowance() {
     }
 }
 
+/// What a directory or an issuer calls somebody gives them nothing of anybody else.
+#[test]
+fn a_name_counts_for_its_own_kind_alone() {
+    let groups = ["alice", "robot:ci", "oidc:corp/eve"].map(str::to_owned);
+    let policy = Policy::new(&PolicySettings {
+        preset: None,
+        rules: vec![rule(Effect::Allow, "pull", "group:dev", "**")],
+        groups: BTreeMap::from([("dev".to_owned(), groups.to_vec())]),
+    })
+    .unwrap();
+    for (identity, allowed) in [
+        (Identity::user("alice"), true),
+        (Identity::new(Kind::Robot, "ci"), true),
+        (Identity::new(Kind::Oidc, "corp/eve"), true),
+        (Identity::user("robot:ci"), false),
+        (Identity::user("oidc:corp/eve"), false),
+        (Identity::new(Kind::Robot, "alice"), false),
+        (Identity::new(Kind::Certificate, "alice"), false),
+    ] {
+        let name = identity.name.to_string();
+        assert_eq!(
+            may(&policy, &own(identity), "app", Action::Pull),
+            allowed,
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn a_condition_that_cannot_be_told_neither_allows_nor_lets_through() {
     let with = |effect| RuleSettings {

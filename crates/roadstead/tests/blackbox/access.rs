@@ -336,6 +336,35 @@ fn a_tag_is_moved_only_by_who_may_move_it() {
     put(ALICE, "team/app", "latest", &other).expect(201);
 }
 
+/// A client made of `distribution`'s code, such as docker, takes an error that has the usual message
+/// and no detail for another kind, and tries a push again and again for most of a minute.
+#[test]
+fn a_denial_says_what_was_denied() {
+    let registry = with_access(rules());
+    let blob = sha256(b"nobody has this");
+    for (method, target, name, actions) in [
+        (
+            "POST",
+            "/v2/team/app/blobs/uploads/",
+            "team/app",
+            &["pull", "push"][..],
+        ),
+        ("GET", "/v2/other/app/tags/list", "other/app", &["pull"]),
+        (
+            "DELETE",
+            &format!("/v2/team/app/blobs/{blob}"),
+            "team/app",
+            &["delete"],
+        ),
+    ] {
+        let answer = as_user(registry.request(method, target), Some(BOB)).send();
+        let denied = answer.expect_error(403, "DENIED").json();
+        let record = |action: &&str| json!({"Type": "repository", "Class": "", "Name": name, "Action": action});
+        let expected: Vec<Value> = actions.iter().map(record).collect();
+        assert_eq!(denied["errors"][0]["detail"], json!(expected), "{target}");
+    }
+}
+
 #[test]
 fn the_catalog_shows_each_caller_what_they_may_list() {
     let registry = with_access(rules());
@@ -406,6 +435,31 @@ fn a_mount_needs_pull_on_its_source() {
     as_user(registry.get(target), Some(ALICE))
         .send()
         .expect(404);
+}
+
+/// With a token that leaves the source out, a client is told of both scopes where it can have them,
+/// so that one that asks for scopes as it goes can mount. Where it cannot, it is told nothing.
+#[test]
+fn a_token_without_the_source_of_a_mount_can_be_mended() {
+    let registry = with_tokens(rules());
+    let (secret, open) = (
+        seed(&registry, "other/app", "secret"),
+        seed(&registry, "public/app", "open"),
+    );
+    let target = "repository:team/app:pull,push";
+    let mount = |image: &Image, from: &str, scopes: &str| {
+        let digest = &image.blobs().next().unwrap().digest;
+        let path = format!("/v2/team/app/blobs/uploads/?mount={digest}&from={from}");
+        bearer(registry.post(path), &token(&registry, Some(ALICE), scopes)).send()
+    };
+    let answer = mount(&open, "public/app", target).expect_error(401, "UNAUTHORIZED");
+    let both = format!("{target} repository:public/app:pull");
+    let challenge = answer.need("www-authenticate");
+    let expected = format!(",scope=\"{both}\",error=\"insufficient_scope\"");
+    assert!(challenge.ends_with(&expected), "{challenge}");
+    mount(&open, "public/app", &both).expect(201);
+    mount(&secret, "other/app", target).expect(202);
+    mount(&secret, "other/none", target).expect(202);
 }
 
 /// Case 41: what the caller may not pull and what is not there look alike, for whoever is known.

@@ -18,7 +18,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
-use harness::{Registry, Wire, certificate, noise, over_tls, until};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use harness::{Builder, Image, Registry, Wire, certificate, noise, over_tls, until};
 
 /// The longest that one of these steps may take on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -225,4 +227,76 @@ fn ten_thousand_abandoned_sessions_are_reclaimed() {
     });
     others_are_served(&registry);
     registry.session("app");
+}
+
+/// Case 76; R17: of hundreds of wrong passwords at once, few cost a hash, the others are told when to
+/// come again, and whoever has a token notices nothing.
+#[test]
+fn five_hundred_bad_logins_cost_a_few_hashes_while_others_pull_by_token() {
+    const TRIES: usize = 500;
+    /// Wrong passwords from one address that nobody waits for, and what a second more or less of a
+    /// busy machine adds, where the waits double.
+    const HASHES: usize = 20 + 5;
+    let _alone = alone(TRIES as u64);
+    let alice = ("alice", "correct horse");
+    let registry = Builder::new()
+        .users(&[alice])
+        .config(json!({ "access": { "preset": "private", "tokens": { "service": "test" } } }))
+        .start();
+    let image = Image::new("pulled meanwhile");
+    for blob in image.blobs() {
+        let target = format!("/v2/app/blobs/uploads/?digest={}", blob.digest);
+        let push = registry.post(target).basic(alice.0, alice.1);
+        let push = push.header("Content-Type", "application/octet-stream");
+        push.body(&blob.bytes).send().expect(201);
+    }
+    let push = registry.put("/v2/app/manifests/v1").basic(alice.0, alice.1);
+    let push = push.header("Content-Type", &image.manifest.media_type);
+    push.body(&image.manifest.bytes).send().expect(201);
+    let target = "/auth/token?service=test&scope=repository:app:pull";
+    let answer = registry.get(target).basic(alice.0, alice.1).send();
+    let token = answer.expect(200).json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+
+    // Of users who are known and of others, and no password twice.
+    let mut wires: Vec<Wire> = (0..TRIES)
+        .map(|number| {
+            let user = if number % 2 == 0 {
+                "alice".to_owned()
+            } else {
+                format!("user-{number}")
+            };
+            let credentials = BASE64_STANDARD.encode(format!("{user}:guess {number}"));
+            let mut wire = Wire::connect(registry.address()).patient(LONG);
+            wire.write(format!(
+                "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\r\n"
+            ));
+            wire
+        })
+        .collect();
+    for _ in 0..100 {
+        let pull = registry.get("/v2/app/manifests/v1");
+        let answer = pull
+            .header("Authorization", format!("Bearer {token}"))
+            .send();
+        assert_eq!(answer.expect(200).body, image.manifest.bytes);
+    }
+    let (mut hashes, mut later) = (0, 0);
+    for wire in &mut wires {
+        let answer = wire.answer("GET");
+        match answer.status {
+            // Nothing but a hash tells that a password is wrong.
+            401 => hashes += 1,
+            _ => {
+                let answer = answer.expect_error(429, "TOOMANYREQUESTS");
+                let wait: u64 = answer.need("retry-after").parse().unwrap();
+                assert!((1..=60).contains(&wait), "{wait}");
+                later += 1;
+            }
+        }
+    }
+    assert_eq!(hashes + later, TRIES);
+    assert!((1..=HASHES).contains(&hashes), "{hashes} hashes");
 }
