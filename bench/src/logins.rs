@@ -57,6 +57,9 @@ pub(crate) async fn measure(
     };
     let peer = Peer::start(roadstead, directory, setup).await?;
     if sections.get("auth").is_none() {
+        // Once it answers, its database is there.
+        let mut client = Client::connect(&peer.target).await?;
+        client.expect(401, "GET /v2/", &[], &[]).await?;
         account(
             roadstead,
             peer.directory(),

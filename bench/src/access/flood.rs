@@ -49,6 +49,8 @@ pub(super) fn measure(by_name: &ByName, options: &Options) -> Result<Vec<(String
             CONNECTIONS,
             options.length(),
         )?;
+        // What the attack costs is not a pull's.
+        figure.cpu = None;
         figure.value = figure.p99.unwrap_or_default().as_secs_f64() * 1e3;
         anyhow::Ok(figure)
     };
