@@ -103,7 +103,7 @@ struct Tokens {
 }
 
 impl RegistryLogin {
-    /// Asks the registry, `HOST` or `HOST:PORT`, where its tokens are. Reads files, so it blocks
+    /// Asks the registry, `HOST` or `HOST:PORT`, perhaps with the scheme before it, where its tokens are. Reads files, so it blocks
     /// for a moment.
     ///
     /// # Errors
@@ -114,14 +114,16 @@ impl RegistryLogin {
         egress: &EgressSettings,
     ) -> Result<Self, LoginError> {
         let no_registry = || LoginError::Registry(registry.to_owned());
-        if registry.contains(['/', '?']) {
+        let scheme = match transport {
+            Transport::Tls => "https://",
+            Transport::Loopback => "http://",
+        };
+        let host = registry.strip_prefix(scheme).unwrap_or(registry);
+        let host = host.strip_suffix('/').unwrap_or(host);
+        if host.contains(['/', '?']) {
             return Err(no_registry());
         }
-        let scheme = match transport {
-            Transport::Tls => "https",
-            Transport::Loopback => "http",
-        };
-        let base = format!("{scheme}://{registry}/v2/").parse();
+        let base = format!("{scheme}{host}/v2/").parse();
         let base: HttpUrl = base.map_err(|_| no_registry())?;
         let fetcher = Fetcher::new(egress, None)?;
         let answer = fetcher.ask(&base).await?;

@@ -11,12 +11,16 @@ fn challenge(server: &Server, challenge: &str) {
 }
 
 async fn discover(server: &Server) -> Result<RegistryLogin, LoginError> {
+    let registry = format!("127.0.0.1:{}", server.address.port());
+    discover_as(server, &registry).await
+}
+
+async fn discover_as(server: &Server, registry: &str) -> Result<RegistryLogin, LoginError> {
     let egress = EgressSettings {
         ca: Some(server.ca()),
         ..server.egress()
     };
-    let registry = format!("127.0.0.1:{}", server.address.port());
-    RegistryLogin::discover(&registry, Transport::Tls, &egress).await
+    RegistryLogin::discover(registry, Transport::Tls, &egress).await
 }
 
 #[tokio::test]
@@ -25,6 +29,17 @@ async fn a_refresh_token_comes_from_the_registrys_own_server() {
     let realm = format!("Bearer realm=\"{}\",service=\"a b\"", server.url("/t"));
     challenge(&server, &realm);
     let login = discover(&server).await.unwrap();
+    for written in [server.url(""), server.url("/")] {
+        assert!(discover_as(&server, &written).await.is_ok(), "{written}");
+    }
+    for other in [
+        server.url("/a"),
+        server.url("//"),
+        server.url("").replace("https", "http"),
+    ] {
+        let refused = discover_as(&server, &other).await;
+        assert!(matches!(refused, Err(LoginError::Registry(_))), "{other}");
+    }
     server.put("/t", r#"{"token": "x", "refresh_token": "r.e.f"}"#);
     let token = login.exchange("id&token").await.unwrap();
     assert_eq!(token, "r.e.f");
@@ -105,7 +120,7 @@ async fn plain_http_stays_on_this_machine() {
         let is_plain = matches!(error, LoginError::Fetch(FetchError::Plain { .. }));
         assert!(is_plain, "{error:?}");
     }
-    for registry in ["", "a/b", "http://a", "a?b", "a@b", "a#b", "a b", ":5000"] {
+    for registry in ["", "a/b", "https://a", "a?b", "a@b", "a#b", "a b", ":5000"] {
         let error = plain(registry).await.err().unwrap();
         assert!(
             matches!(error, LoginError::Registry(_)),

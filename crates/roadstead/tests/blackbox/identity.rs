@@ -345,6 +345,58 @@ fn odd_names_are_names() {
     }
 }
 
+/// An address that nobody has verified could be anybody's.
+#[test]
+fn a_name_comes_from_the_claim_that_was_configured() {
+    let (by_email, nested) = (Provider::start(), Provider::start());
+    let mut access = access(&[("mail", &by_email), ("idp", &nested)]);
+    access["oidc"][0]["usernameclaim"] = json!("email");
+    access["oidc"][1]["usernameclaim"] = json!("/kubernetes.io/serviceaccount/name");
+    access["rules"] = json!([
+        {"allow": ["pull"], "to": "oidc:mail/alice@example.org", "on": "mail/**"},
+        {"allow": ["pull"], "to": "oidc:idp/deployer", "on": "cluster/**"},
+    ]);
+    let http = json!({"host": "https://registry.example", "relativeurls": true});
+    let config = json!({"access": access, "http": http});
+    let registry = Builder::new().users(&[ROOT]).config(config).start();
+    let scopes = "repository:mail/app:pull repository:cluster/app:pull";
+    let account = |name: Value| json!({"kubernetes.io": {"serviceaccount": {"name": name}}});
+    let email = |verified: Value| json!({"email": "alice@example.org", "email_verified": verified});
+    for (provider, claims, expected) in [
+        (
+            &by_email,
+            email(json!(true)),
+            Some("repository:mail/app:pull"),
+        ),
+        (&by_email, email(json!(false)), None),
+        (&by_email, email(Value::Null), None),
+        (&by_email, json!({"sub": "alice@example.org"}), None),
+        (
+            &nested,
+            account(json!("deployer")),
+            Some("repository:cluster/app:pull"),
+        ),
+        (&nested, account(json!("other")), Some("")),
+        (&nested, account(json!(["deployer"])), None),
+        (&nested, account(json!("")), None),
+        (&nested, json!({"sub": "deployer"}), None),
+        (&nested, email(json!(true)), None),
+    ] {
+        let token = provider.id_token("x", AUDIENCE, &claims);
+        let answer = until("the issuers' keys are there", SOON, || {
+            let answer = exchange(&registry, &token, scopes);
+            (answer.status != 503).then_some(answer)
+        });
+        match expected {
+            None => assert_eq!(answer.status, 401, "{claims}: {answer:?}"),
+            Some(scope) => {
+                let json = answer.expect(200).json();
+                assert_eq!(text(&json, "scope"), scope, "{claims}");
+            }
+        }
+    }
+}
+
 #[test]
 fn new_keys_count_at_once_and_withdrawn_ones_do_not_come_back() {
     let provider = Provider::start();
