@@ -24,6 +24,7 @@ mod fetch;
 pub mod fuzzing;
 mod hash;
 mod htpasswd;
+mod http_value;
 mod issuer;
 mod jose;
 mod ldap;
@@ -55,6 +56,7 @@ pub use fetch::{
     Allowed, EgressSettings, FetchError, HttpUrl, HttpsUrl, InvalidAllowed, InvalidUrl, RootsError,
 };
 pub use hash::{HashError, NewHashError, hash_password};
+pub use http_value::{is_token, parameter_value};
 pub use issuer::{IssueError, IssuerSettings, SigningKeyError, TokenRefused};
 pub use jose::{Algorithm, BrokenKey, JoseError, JwksError, KeyError, LoadError, UnknownAlgorithm};
 pub use ldap::{Groups as LdapGroups, Ldap, LdapError, LdapIdentity, LdapSettings};

@@ -12,12 +12,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::health::Health;
-use crate::listener::{Acceptor, Socket};
+use crate::listener::{Acceptor, Socket, serve_few};
 use crate::stream::Stream;
 
 /// Connections at a time; more wait.
@@ -27,36 +25,17 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`. A socket that cannot be used is logged: the registry goes on without it.
 pub async fn serve(socket: Socket, health: Arc<Health>, stop: CancellationToken) {
-    let mut acceptor = match Acceptor::new(socket) {
+    let acceptor = match Acceptor::new(socket) {
         Ok(acceptor) => acceptor,
         Err(error) => {
             tracing::error!(%error, "the debug server cannot be started");
             return;
         }
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let tasks = TaskTracker::new();
-    loop {
-        let accept = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (acceptor.accept().await, place)
-        };
-        let ((stream, _), place) = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = accept => accepted,
-        };
-        let (health, stop) = (Arc::clone(&health), stop.clone());
-        tasks.spawn(async move {
-            let _place = place;
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = connection(stream, health) => {}
-            }
-        });
-    }
-    drop(acceptor);
-    tasks.close();
-    tasks.wait().await;
+    serve_few(acceptor, CONNECTIONS_MAX, stop, |stream| {
+        connection(stream, Arc::clone(&health))
+    })
+    .await;
 }
 
 async fn connection(stream: Stream, health: Arc<Health>) {

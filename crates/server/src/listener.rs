@@ -1,6 +1,7 @@
 //! Taking connections: as many as there is room for, and none after the signal to stop.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -150,6 +151,38 @@ const FEW: usize = 256;
 pub(crate) enum Acceptor {
     Tcp(TcpListener),
     Unix(UnixListener),
+}
+
+/// Serves a listener beside the registry's own, which never has many clients, until `stop`: at most
+/// `most` connections at a time, and more wait.
+pub(crate) async fn serve_few<F>(
+    mut acceptor: Acceptor,
+    most: usize,
+    stop: CancellationToken,
+    connection: impl Fn(Stream) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(most));
+    let tasks = TaskTracker::new();
+    loop {
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (acceptor.accept().await, place)
+        };
+        let ((stream, _), place) = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = accept => accepted,
+        };
+        let (served, stop) = (connection(stream), stop.clone());
+        tasks.spawn(async move {
+            let _place = place;
+            stop.run_until_cancelled(served).await;
+        });
+    }
+    drop(acceptor);
+    tasks.close();
+    tasks.wait().await;
 }
 
 /// After this long a socket that could not accept is asked again: files may be free then.

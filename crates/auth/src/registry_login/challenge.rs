@@ -1,5 +1,7 @@
 //! A challenge as a client reads it (RFC 9110 §11.2, RFC 6750 §3).
 
+use crate::http_value::{is_token, parameter_value};
+
 /// Where tokens are to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Bearer {
@@ -27,7 +29,7 @@ pub(super) fn bearer(value: &str) -> Option<Bearer> {
             break;
         }
         let (name, after) = rest.split_once('=')?;
-        let (text, after) = parameter(after.trim_start_matches([' ', '\t']))?;
+        let (text, after) = parameter_value(after.trim_start_matches([' ', '\t']))?;
         rest = after.trim_start_matches([' ', '\t']);
         if !rest.is_empty() && !rest.starts_with(',') {
             return None;
@@ -42,30 +44,6 @@ pub(super) fn bearer(value: &str) -> Option<Bearer> {
         place.get_or_insert(text);
     }
     realm.map(|realm| Bearer { realm, service })
-}
-
-/// A value, quoted or not, and what comes after it.
-fn parameter(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([',', ' ', '\t']).unwrap_or(text.len());
-        let (value, rest) = text.split_at(end);
-        return is_token(value).then(|| (value.to_owned(), rest));
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &quoted[at + 1..])),
-            '\\' => value.push(characters.next()?.1),
-            _ => value.push(character),
-        }
-    }
-    None
-}
-
-fn is_token(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(allowed)
 }
 
 #[cfg(test)]

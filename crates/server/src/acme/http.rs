@@ -12,14 +12,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Acme;
 use super::challenge::ChallengeError;
 use crate::error::chain;
-use crate::listener::{Acceptor, Socket};
+use crate::listener::{Acceptor, Socket, serve_few};
 use crate::stream::Stream;
 
 /// Connections at a time; more wait.
@@ -36,37 +34,19 @@ impl Acme {
     /// Answers challenges until `stop`. A socket that cannot be used is logged: the registry goes
     /// on with the certificates that it has.
     pub async fn answer_over_http(self: Arc<Self>, socket: Socket, stop: CancellationToken) {
-        let mut acceptor = match Acceptor::new(socket) {
+        let acceptor = match Acceptor::new(socket) {
             Ok(acceptor) => acceptor,
             Err(error) => {
                 tracing::error!(%error, "challenges of ACME cannot be answered over HTTP");
                 return;
             }
         };
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let tasks = TaskTracker::new();
-        loop {
-            let accept = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (acceptor.accept().await, place)
-            };
-            let ((stream, _), place) = tokio::select! {
-                () = stop.cancelled() => break,
-                accepted = accept => accepted,
-            };
-            let (acme, stop) = (Arc::clone(&self), stop.clone());
-            tasks.spawn(async move {
-                let _place = place;
-                let served = tokio::time::timeout(TIMEOUT, connection(stream, acme));
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    _ = served => {}
-                }
-            });
-        }
-        drop(acceptor);
-        tasks.close();
-        tasks.wait().await;
+        serve_few(acceptor, CONNECTIONS_MAX, stop, |stream| {
+            let served = tokio::time::timeout(TIMEOUT, connection(stream, Arc::clone(&self)));
+            // Whoever takes longer is told nothing.
+            async move { drop(served.await) }
+        })
+        .await;
     }
 }
 

@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName};
+use roadstead_auth::{is_token, parameter_value};
 
 /// What is said of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -210,7 +211,7 @@ fn parse_elements(line: &str) -> Option<Vec<Element>> {
             if !is_token(name) {
                 return None;
             }
-            let (value, after) = value(after)?;
+            let (value, after) = parameter_value(after)?;
             rest = after.trim_start_matches([' ', '\t']);
             let known = if name.eq_ignore_ascii_case("for") {
                 Some(&mut element.node)
@@ -238,31 +239,6 @@ fn parse_elements(line: &str) -> Option<Vec<Element>> {
         }
         rest = &rest[1..];
     }
-}
-
-/// A token or a quoted string, and what follows it.
-fn value(text: &str) -> Option<(String, &str)> {
-    let Some(quoted) = text.strip_prefix('"') else {
-        let end = text.find([';', ',', ' ', '\t']).unwrap_or(text.len());
-        let (token, rest) = text.split_at(end);
-        return is_token(token).then(|| (token.to_owned(), rest));
-    };
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return Some((value, &quoted[at + 1..])),
-            '\\' => value.push(characters.next()?.1),
-            character => value.push(character),
-        }
-    }
-    None
-}
-
-/// RFC 9110 §5.6.2.
-fn is_token(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(plain)
 }
 
 /// The address of a node (RFC 7239 §6); names that are made up have none.
