@@ -67,7 +67,8 @@ pub(crate) fn read(root: &Cursor<'_>, http: &Http) -> Option<Access> {
             .unwrap_or_else(|| DEFAULT_REALM.to_owned()),
         tokens: tokens(&section.section("tokens"), http),
     };
-    if access.policy.preset.is_none() && access.policy.rules.is_empty() {
+    // A preset that there is not has been complained of already.
+    if section.text("preset").is_none() && section.sections("rules").is_empty() {
         section.refuse(
             "preset",
             "without a preset and rules nobody may do anything; write preset: private for a start",
