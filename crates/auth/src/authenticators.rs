@@ -128,7 +128,7 @@ impl Authenticators {
             _ => &self.nobody,
         };
         let outcome = self.verifier.verify_one(known, nobody, credentials, client);
-        match outcome.await.map_err(not_checked)? {
+        match self.checked(outcome.await).await? {
             // Whether an account is disabled is told to nobody who does not know its password.
             true if local.as_ref().is_none_or(is_active) => {
                 let groups = local.map(|row| row.groups).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Authenticators {
             return directory_identity(found).ok_or_else(wrong);
         }
         let attempt = self.verifier.attempt(&credentials.user, client);
-        let attempt = attempt.map_err(not_checked)?;
+        let attempt = self.checked(attempt).await?;
         let found = ldap.login(&credentials.user, &credentials.password);
         match found.await.map_err(unavailable)? {
             Some(found) => {
@@ -159,6 +159,13 @@ impl Authenticators {
                 attempt.failed(Instant::now());
                 Err(wrong())
             }
+        }
+    }
+
+    async fn checked<T>(&self, outcome: Result<T, NotChecked>) -> Result<T, Refusal> {
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(why) => Err(not_checked(self.verifier.hold(why).await)),
         }
     }
 

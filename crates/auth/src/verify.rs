@@ -2,7 +2,8 @@
 //!
 //! As many hashes as there are cores are computed at once, on threads that give way to all others; a bounded
 //! number waits, and whoever comes then is told to come again. Requests with the same credentials
-//! share one check. Whatever the outcome, a check does the same work: an unknown user and a
+//! share one check. Whoever may not try now is told so late, so that trying for ever costs the
+//! machine little. Whatever the outcome, a check does the same work: an unknown user and a
 //! password that bcrypt would cut off cost as much as a wrong one.
 
 use std::collections::HashMap;
@@ -33,6 +34,8 @@ pub(crate) struct Verifier {
     backoff: LoginBackoff,
     /// Checks that run.
     cores: Arc<Semaphore>,
+    /// Answers that are held.
+    held: Semaphore,
 }
 
 /// Why a password was not checked.
@@ -64,6 +67,10 @@ const PLACES_PER_CORE: usize = 32;
 const NICE: i32 = 10;
 /// The longest that a check waits for a core.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it takes to be told that a password may not be tried now.
+const HOLD: Duration = Duration::from_secs(1);
+/// Answers that are held at once: each keeps its request in memory.
+const HELD_MAX: usize = 1024;
 
 impl Verifier {
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
@@ -79,6 +86,7 @@ impl Verifier {
             places: Semaphore::new(places),
             backoff: LoginBackoff::new(),
             cores: Arc::new(Semaphore::new(cores)),
+            held: Semaphore::new(HELD_MAX),
         })
     }
 
@@ -138,6 +146,25 @@ impl Verifier {
     ) -> Result<Attempt<'_>, NotChecked> {
         let attempt = self.backoff.check(user, client, Instant::now());
         attempt.map_err(NotChecked::Wait)
+    }
+
+    /// Holds for [`HOLD`] the answer that a password may not be tried now, so that clients who try
+    /// again at once cost next to nothing. [`HELD_MAX`] are held at most, any more go out at once.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(crate) async fn hold(&self, why: NotChecked) -> NotChecked {
+        let (NotChecked::Busy | NotChecked::Wait(_)) = why else {
+            return why;
+        };
+        let Ok(_held) = self.held.try_acquire() else {
+            return why;
+        };
+        tokio::time::sleep(HOLD).await;
+        match why {
+            NotChecked::Wait(wait) => NotChecked::Wait(wait.saturating_sub(HOLD)),
+            other => other,
+        }
     }
 
     /// Waits for a core and computes.
@@ -297,6 +324,32 @@ mod tests {
                 .unwrap()
         );
         assert!(lock(&verifier.flights).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_may_not_try_is_told_so_late() {
+        let verifier = Verifier::with(1, 1).unwrap();
+        let held = async |why| {
+            let begin = tokio::time::Instant::now();
+            (verifier.hold(why).await, begin.elapsed())
+        };
+        let (why, took) = held(NotChecked::Busy).await;
+        assert!(matches!(why, NotChecked::Busy) && took >= HOLD);
+        // What is left of the wait once the answer comes.
+        for (wait, left) in [(60, 59), (1, 0)] {
+            let (why, took) = held(NotChecked::Wait(Duration::from_secs(wait))).await;
+            let NotChecked::Wait(told) = why else {
+                panic!("{why:?}");
+            };
+            assert_eq!(told, Duration::from_secs(left));
+            assert!(took >= HOLD);
+        }
+        let no_thread = NotChecked::NoThread(std::io::ErrorKind::WouldBlock.into());
+        assert_eq!(held(no_thread).await.1, Duration::ZERO);
+        let _all = verifier.held.try_acquire_many(HELD_MAX as u32).unwrap();
+        let (why, took) = held(NotChecked::Wait(Duration::from_secs(60))).await;
+        assert!(matches!(why, NotChecked::Wait(wait) if wait.as_secs() == 60));
+        assert_eq!(took, Duration::ZERO);
     }
 
     #[tokio::test]
