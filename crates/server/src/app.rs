@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use http::header::{ALLOW, HOST, RETRY_AFTER, USER_AGENT};
 use http::request::Parts;
-use http::uri::Authority;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use roadstead_auth::{Authoriser, ClientCertificate, Presented};
 use roadstead_oci::{ErrorCode, PrincipalName};
 use roadstead_registry::{Context, Registry};
@@ -22,7 +21,7 @@ use crate::perimeter::Perimeter;
 use crate::perimeter::client::Client;
 use crate::query::Query;
 use crate::request_id::RequestId;
-use crate::request_log::{printable, text};
+use crate::request_log::{Line, printable, text};
 use crate::room::Room;
 use crate::routes::{Route, RouteError};
 use crate::stream::Direct;
@@ -80,38 +79,39 @@ pub struct App {
 
 /// A request whose route, query and caller are known.
 pub(crate) struct Call {
-    pub(crate) method: Method,
-    pub(crate) version: Version,
-    pub(crate) headers: HeaderMap,
+    pub(crate) asked: Box<Asked>,
     pub(crate) query: Query,
     pub(crate) caller: Caller,
-    pub(crate) body: RequestBody,
-    authority: Option<Authority>,
-    request_id: RequestId,
-    pub(crate) client: Arc<Client>,
-    /// Where the kernel can send objects by itself.
-    pub(crate) direct: Option<Arc<Direct>>,
 }
 
 impl Call {
+    pub(crate) fn method(&self) -> &Method {
+        &self.asked.parts.method
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.asked.parts.headers
+    }
+
     /// What the journal says of a change.
     pub(crate) fn context(&self) -> Context {
-        let host = match &self.authority {
+        let asked = &*self.asked;
+        let host = match asked.parts.uri.authority() {
             Some(authority) => printable(authority.as_str()),
-            None => printable(&text(self.headers.get(HOST))),
+            None => printable(&text(self.headers().get(HOST))),
         };
         Context {
             actor: self.caller.name().to_string(),
-            request_id: self.request_id.to_string(),
-            address: self.client.text.to_string(),
+            request_id: asked.request_id.to_string(),
+            address: asked.client.text.to_string(),
             host,
-            method: self.method.to_string(),
-            user_agent: printable(&text(self.headers.get(USER_AGENT))),
+            method: self.method().to_string(),
+            user_agent: printable(&text(self.headers().get(USER_AGENT))),
         }
     }
 }
 
-/// A request as it came.
+/// A request as it came. In a box, because it is handed on from one to the next.
 pub(crate) struct Asked {
     pub(crate) parts: Parts,
     pub(crate) body: RequestBody,
@@ -119,6 +119,7 @@ pub(crate) struct Asked {
     pub(crate) client: Arc<Client>,
     /// For what is decided on the way, where that is recorded.
     pub(crate) trail: Option<Arc<Trail>>,
+    /// Where the kernel can send objects by itself.
     pub(crate) direct: Option<Arc<Direct>>,
     /// The client's certificate, where it was verified and has not expired.
     pub(crate) certificate: Option<Arc<ClientCertificate>>,
@@ -165,11 +166,21 @@ impl App {
         }
     }
 
-    pub(crate) async fn answer(&self, asked: Asked) -> Answered {
-        let route = Route::parse(asked.parts.uri.path(), &self.settings.prefix);
-        let under_api = route.as_ref() != Ok(&Route::Root);
-        let mut principal = None;
-        let result = match &route {
+    /// Answers a request; what the log says of it goes into its line.
+    pub(crate) async fn answer(
+        &self,
+        asked: Box<Asked>,
+        line: &mut Line,
+    ) -> Response<ResponseBody> {
+        let unknown = match Route::parse(asked.parts.uri.path(), &self.settings.prefix) {
+            Ok(known) => {
+                line.route = Some(known);
+                RouteError::Unknown
+            }
+            Err(error) => error,
+        };
+        let route = line.route.as_ref().ok_or(&unknown);
+        let result = match route {
             _ if self.health.failing() => Err(Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 ErrorCode::Unavailable,
@@ -177,88 +188,73 @@ impl App {
             .detail("health check failed: please see /debug/health")),
             Ok(Route::Root) => Ok(handlers::base::root()),
             Ok(Route::Token) if self.authoriser.issues_tokens() => {
-                Box::pin(handlers::token::handle(self, asked, &mut principal)).await
+                Box::pin(handlers::token::handle(self, *asked, &mut line.principal)).await
             }
-            route => self.identified(route, asked, &mut principal).await,
+            route => self.identified(route, asked, &mut line.principal).await,
         };
-        let result = result.and_then(|answer| self.hold(answer));
-        let mut answered = Answered::new(route.ok(), principal, result);
-        if under_api {
-            let headers = answered.response.headers_mut();
-            headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-            for (name, value) in self
-                .settings
-                .headers
-                .iter()
-                .filter(|_| answered.route.is_some())
-            {
-                // What is there already need not be said twice.
-                if !headers.get_all(name).iter().any(|there| there == value) {
-                    headers.append(name.clone(), value.clone());
-                }
+        let mut response = match result {
+            Ok(answer) => answer,
+            Err(failure) => failure.noted(line),
+        };
+        if line.route != Some(Route::Root) {
+            self.add_headers(&mut response, line.route.is_some());
+        }
+        response
+    }
+
+    /// The headers that answers have alike; those of the configuration where there is an endpoint.
+    fn add_headers(&self, response: &mut Response<ResponseBody>, is_endpoint: bool) {
+        let headers = response.headers_mut();
+        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        for (name, value) in self.settings.headers.iter().filter(|_| is_endpoint) {
+            // What is there already need not be said twice.
+            if !headers.get_all(name).iter().any(|there| there == value) {
+                headers.append(name.clone(), value.clone());
             }
         }
-        answered
     }
 
     /// Answers somebody, once it is known who that is.
     async fn identified(
         &self,
-        route: &Result<Route, RouteError>,
-        asked: Asked,
+        route: Result<&Route, &RouteError>,
+        asked: Box<Asked>,
         principal: &mut Option<PrincipalName>,
     ) -> Answer {
-        let Asked {
-            parts,
-            body,
-            request_id,
-            client,
-            trail,
-            direct,
-            certificate,
-        } = asked;
-        if let Some(certificate) = &certificate {
+        let parts = &asked.parts;
+        if let Some(certificate) = &asked.certificate {
             let subject = certificate.subject.as_str();
+            let request_id = asked.request_id;
             tracing::debug!(subject, %request_id, "a request with a client certificate");
         }
         let presented = Presented {
             authorization: sole_authorization(&parts.headers)?,
-            certificate: certificate.as_deref(),
-            client: client.ip,
+            certificate: asked.certificate.as_deref(),
+            client: asked.client.ip,
         };
-        let needs = || Needs::of(route.as_ref(), &parts);
+        let needs = || Needs::of(route, parts);
         let caller = Caller::identify(
             &self.authoriser,
             &parts.headers,
             &presented,
-            trail.clone(),
+            asked.trail.clone(),
             needs,
         )
         .await?;
-        caller.enter(route.as_ref(), &parts)?;
+        caller.enter(route, parts)?;
         *principal = Some(caller.name().clone());
-        if let Some(trail) = trail {
+        if let Some(trail) = &asked.trail {
             trail.identified(caller.name());
         }
-        let permit = self.perimeter.admit(&client, caller.name())?;
-        let route = route.as_ref().map_err(Clone::clone)?;
+        let permit = self.perimeter.admit(&asked.client, caller.name())?;
         let call = Call {
             query: Query::parse(parts.uri.query())?,
-            authority: parts.uri.authority().cloned(),
-            method: parts.method,
-            version: parts.version,
-            headers: parts.headers,
+            asked,
             caller,
-            body,
-            request_id,
-            client,
-            direct,
         };
-        permit.hold(self.dispatch(route, call).await)
-    }
-
-    /// Large answers hold memory until they are taken, which must not fill up.
-    fn hold(&self, mut answer: Response<ResponseBody>) -> Answer {
+        let mut answer = self.dispatch(route.map_err(Clone::clone)?, call).await?;
+        permit.hold(&mut answer);
+        // Large answers hold memory until they are taken, which must not fill up.
         if answer.body_mut().hold(&self.answer_room) {
             return Ok(answer);
         }
@@ -271,14 +267,14 @@ impl App {
 
     async fn dispatch(&self, route: &Route, call: Call) -> Answer {
         let methods = route.methods();
-        if call.method == Method::OPTIONS {
+        if *call.method() == Method::OPTIONS {
             let mut response = empty(StatusCode::OK);
             response
                 .headers_mut()
                 .insert(ALLOW, crate::headers::value(&method_list(methods)));
             return Ok(response);
         }
-        if !methods.contains(&call.method) {
+        if !methods.contains(call.method()) {
             return Err(Failure::method_not_allowed(methods));
         }
         match route {
@@ -301,52 +297,6 @@ impl App {
             Route::Referrers(name, digest) => {
                 Box::pin(handlers::referrer::list(self, name, digest, call)).await
             }
-        }
-    }
-}
-
-/// An answer with what the log says of it.
-pub(crate) struct Answered {
-    pub(crate) route: Option<Route>,
-    pub(crate) principal: Option<PrincipalName>,
-    pub(crate) code: Option<ErrorCode>,
-    pub(crate) cause: Option<String>,
-    pub(crate) response: Response<ResponseBody>,
-}
-
-impl Answered {
-    /// A request that was refused before it was looked at.
-    pub(crate) fn refused(failure: Failure) -> Self {
-        let mut answered = Self::new(None, None, Err(failure));
-        let version = HeaderValue::from_static("registry/2.0");
-        answered.response.headers_mut().insert(API_VERSION, version);
-        answered
-    }
-
-    /// A request whose handler panicked: a mistake in this program, and no reason to end it.
-    pub(crate) fn panicked() -> Self {
-        let mut failure = Failure::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown)
-            .message("the registry failed; its log has the cause under this request's id");
-        failure.cause = Some("the handler panicked".to_owned());
-        Self::refused(failure)
-    }
-
-    fn new(route: Option<Route>, principal: Option<PrincipalName>, result: Answer) -> Self {
-        match result {
-            Ok(response) => Self {
-                route,
-                principal,
-                code: None,
-                cause: None,
-                response,
-            },
-            Err(mut failure) => Self {
-                route,
-                principal,
-                code: failure.code(),
-                cause: failure.cause.take(),
-                response: failure.into_response(),
-            },
         }
     }
 }

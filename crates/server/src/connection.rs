@@ -1,13 +1,12 @@
 //! One connection: TLS, the choice of protocol, its requests, its end.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -17,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Activity;
 use crate::app::App;
-use crate::body::ResponseBody;
 use crate::limits::Limits;
 use crate::outgoing::Outgoing;
 use crate::pace::Pace;
@@ -139,10 +137,8 @@ async fn run<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         activity: Arc::clone(&activity),
         pace: limits.pace(),
     });
-    let service = service_fn(move |request: Request<Incoming>| {
-        let peer = Arc::clone(&peer);
-        async move { Ok::<Response<ResponseBody>, Infallible>(service::answer(peer, request).await) }
-    });
+    let service =
+        service_fn(move |request: Request<Incoming>| service::answer(Arc::clone(&peer), request));
     let io = TokioIo::new(paced);
     let ended = match protocol {
         Protocol::Http1 => {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::body::ResponseBody;
 use crate::query::QueryError;
+use crate::request_log::Line;
 use crate::routes::RouteError;
 
 /// A refusal on its way to the client.
@@ -86,6 +87,13 @@ impl Failure {
         self.errors.first().map(|entry| entry.code)
     }
 
+    /// The answer; what the log says of it goes into its line.
+    pub(crate) fn noted(mut self, line: &mut Line) -> Response<ResponseBody> {
+        line.code = self.code();
+        line.cause = self.cause.take();
+        self.into_response()
+    }
+
     pub(crate) fn into_response(self) -> Response<ResponseBody> {
         let errors: Vec<Value> = self
             .errors
@@ -111,9 +119,18 @@ impl Failure {
     }
 
     fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::of_the_registry(chain(error))
+    }
+
+    /// A request whose handler panicked: a mistake in this program, and no reason to end it.
+    pub(crate) fn panicked() -> Self {
+        Self::of_the_registry("the handler panicked".to_owned())
+    }
+
+    fn of_the_registry(cause: String) -> Self {
         let mut failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown)
             .message("the registry failed; its log has the cause under this request's id");
-        failure.cause = Some(chain(error));
+        failure.cause = Some(cause);
         failure
     }
 

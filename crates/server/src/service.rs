@@ -1,5 +1,6 @@
 //! From a request of a connection to its answer: identity, strictness, the application, the log.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use roadstead_failpoint::failpoint;
 use roadstead_oci::ErrorCode;
 
 use crate::activity::Activity;
-use crate::app::{Answered, App, Asked};
+use crate::app::{App, Asked};
 use crate::body::{RequestBody, ResponseBody};
 use crate::error::Failure;
+use crate::headers::API_VERSION;
 use crate::pace::Pace;
 use crate::perimeter::Permit;
 use crate::perimeter::client::Arrived;
@@ -40,7 +42,10 @@ pub(crate) struct Peer {
 }
 
 /// Answers one request. Never fails: whatever happens has an answer.
-pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Response<ResponseBody> {
+pub(crate) async fn answer(
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
     let (counted, number) = peer.activity.request();
     let request_id = RequestId::random();
     let version = request.version();
@@ -61,20 +66,20 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let (parts, incoming) = request.into_parts();
     let body = RequestBody::new(incoming, peer.pace, Arc::clone(&peer.activity));
     let admitted = perimeter.admit_address(&client);
-    let answered = match (ambiguous, admitted) {
+    let mut response = match (ambiguous, admitted) {
         (Some(ambiguous), _) => {
             peer.activity.leave_unread();
             drop(body);
             let failure = Failure::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported);
-            Answered::refused(failure.message(ambiguous))
+            refused(failure.message(ambiguous), &mut line)
         }
         (None, Err(failure)) => {
             drop(body);
-            Answered::refused(failure)
+            refused(failure, &mut line)
         }
         (None, Ok(permit)) => {
             line.permits.extend(permit.shared());
-            let asked = Asked {
+            let asked = Box::new(Asked {
                 parts,
                 body,
                 request_id,
@@ -82,23 +87,15 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
                 trail: recorder.as_ref().map(Recorder::trail),
                 direct: peer.direct.clone(),
                 certificate: peer.holder.certificate(),
-            };
+            });
             // In its place from the start: it is moved nowhere.
-            caught(pin!(peer.app.answer(asked))).await
+            let answered = caught(pin!(peer.app.answer(asked, &mut line))).await;
+            answered.unwrap_or_else(|Panicked| refused(Failure::panicked(), &mut line))
         }
     };
 
-    let Answered {
-        route,
-        principal,
-        code,
-        cause,
-        mut response,
-    } = answered;
     let is_head = line.method == Method::HEAD;
     line.status = Some(response.status());
-    (line.route, line.principal) = (route, principal);
-    (line.code, line.cause) = (code, cause);
     line.permits
         .extend(response.extensions_mut().remove::<Arc<Permit>>());
     if let Some(recorder) = recorder {
@@ -119,13 +116,25 @@ pub(crate) async fn answer(peer: Arc<Peer>, request: Request<Incoming>) -> Respo
     let sending = peer.activity.sending();
     response.body_mut().carry(line, [counted, sending]);
     failpoint!("server::answer::ready");
+    Ok(response)
+}
+
+/// The answer to a request that the application does not get to see, or failed at.
+fn refused(failure: Failure, line: &mut Line) -> Response<ResponseBody> {
+    let mut response = failure.noted(line);
+    let version = HeaderValue::from_static("registry/2.0");
+    response.headers_mut().insert(API_VERSION, version);
     response
 }
 
+/// A handler panicked.
+#[derive(Debug)]
+struct Panicked;
+
 /// A panic is a mistake of one request, and an answer to that request alone.
-async fn caught<F: Future<Output = Answered>>(answering: Pin<&mut F>) -> Answered {
+async fn caught<F: Future>(answering: Pin<&mut F>) -> Result<F::Output, Panicked> {
     let answering = AssertUnwindSafe(answering).catch_unwind();
-    answering.await.unwrap_or_else(|_| Answered::panicked())
+    answering.await.map_err(|_| Panicked)
 }
 
 #[cfg(test)]
@@ -135,15 +144,12 @@ mod tests {
     #[tokio::test]
     async fn a_handler_that_panics_is_a_500() {
         let answered = caught(pin!(async { panic!("a test's own") })).await;
-        assert_eq!(
-            answered.response.status(),
-            StatusCode::INTERNAL_SERVER_ERROR
-        );
-        assert_eq!(answered.code, Some(ErrorCode::Unknown));
-        assert!(
-            answered
-                .cause
-                .is_some_and(|cause| cause.contains("panicked"))
-        );
+        assert!(matches!(answered, Err(Panicked)));
+        let mut line = Line::new(Method::GET, RequestId::random(), "".into(), None);
+        let response = refused(Failure::panicked(), &mut line);
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(line.code, Some(ErrorCode::Unknown));
+        let cause = line.cause.take();
+        assert!(cause.is_some_and(|cause| cause.contains("panicked")));
     }
 }

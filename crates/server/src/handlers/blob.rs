@@ -28,7 +28,7 @@ pub(crate) async fn handle(
     digest: &Digest,
     call: Call,
 ) -> Answer {
-    if call.method == Method::DELETE {
+    if *call.method() == Method::DELETE {
         let grant = call.caller.grant(name, ActionSet::DELETE)?;
         let deletion = app.registry.delete_blob(&grant, digest, call.context());
         Box::pin(deletion).await?;
@@ -40,7 +40,7 @@ pub(crate) async fn handle(
 async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> Answer {
     let grant = call.caller.grant(name, ActionSet::PULL)?;
     // A HEAD by somebody who may push asks whether an upload can be saved, and is promised it.
-    let pusher = if call.method == Method::HEAD {
+    let pusher = if *call.method() == Method::HEAD {
         call.caller.grant_if(name, ActionSet::PUSH)
     } else {
         None
@@ -50,7 +50,7 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
         None => app.registry.blob(&grant, digest).await?,
     };
     let validators = Validators::new(blob.digest, Some(SystemTime::from(blob.linked_at)));
-    match validators.verdict(&call.headers) {
+    match validators.verdict(call.headers()) {
         Verdict::Failed => return Err(precondition_failed()),
         Verdict::NotModified => {
             let mut response = empty(StatusCode::NOT_MODIFIED);
@@ -62,7 +62,7 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
     if let Some(url) = app.registry.redirect(&blob).await? {
         return Ok(redirect(&url, &blob));
     }
-    let requested = requested(&call.headers, &validators, blob.size_bytes);
+    let requested = requested(call.headers(), &validators, blob.size_bytes);
     let mut response = match requested {
         Requested::Whole | Requested::Ignored => {
             let range = 0..blob.size_bytes;
@@ -77,7 +77,7 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
                 response.headers_mut().insert(CONTENT_RANGE, value(&text));
                 response
             }
-            _ => parts(app, grant, &blob, ranges, &call.method),
+            _ => parts(app, grant, &blob, ranges, call.method()),
         },
     };
     describe(response.headers_mut(), &validators);
@@ -86,9 +86,9 @@ async fn get(app: &App, name: &RepositoryName, digest: &Digest, call: &Call) -> 
 
 async fn part(app: &App, grant: &Grant, blob: &Blob, range: Range<u64>, call: &Call) -> Answer {
     let length = range.end - range.start;
-    let body = if call.method == Method::HEAD {
+    let body = if *call.method() == Method::HEAD {
         ResponseBody::empty()
-    } else if call.version == Version::HTTP_2 {
+    } else if call.asked.parts.version == Version::HTTP_2 {
         let registry = Arc::clone(&app.registry);
         let content = gradual::open(registry, grant.clone(), blob.clone(), range);
         let content = Box::pin(content).await?;
@@ -97,7 +97,7 @@ async fn part(app: &App, grant: &Grant, blob: &Blob, range: Range<u64>, call: &C
         match app.registry.open_blob(grant, blob, range).await? {
             BlobContent::Inline(bytes) => ResponseBody::full(bytes),
             BlobContent::Stream(reader) => {
-                ResponseBody::object(reader, length, call.direct.as_deref())
+                ResponseBody::object(reader, length, call.asked.direct.as_deref())
             }
         }
     };

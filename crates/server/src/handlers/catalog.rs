@@ -29,7 +29,9 @@ pub(crate) async fn list(app: &App, call: Call) -> Answer {
     }));
     if let (true, Some(last)) = (more, names.last()) {
         let parameters = [("last", last.as_str()), ("n", &size.to_string())];
-        let link = app.urls_for(&call.client).next("_catalog", &parameters);
+        let link = app
+            .urls_for(&call.asked.client)
+            .next("_catalog", &parameters);
         response.headers_mut().insert(LINK, value(&link));
     }
     Ok(response)

@@ -26,7 +26,7 @@ pub(crate) async fn handle(
     reference: &Reference,
     call: Call,
 ) -> Answer {
-    match call.method {
+    match *call.method() {
         Method::PUT => Box::pin(put(app, name, reference, call)).await,
         Method::DELETE => Box::pin(delete(app, name, reference, call)).await,
         _ => get(app, name, reference, call).await,
@@ -35,8 +35,8 @@ pub(crate) async fn handle(
 
 async fn get(app: &App, name: &RepositoryName, reference: &Reference, call: Call) -> Answer {
     let grant = call.caller.grant(name, ActionSet::PULL)?;
-    let accept = docker_accept(&call.headers);
-    if call.method == Method::HEAD {
+    let accept = docker_accept(call.headers());
+    if *call.method() == Method::HEAD {
         let summary = app
             .registry
             .manifest_summary(&grant, reference, accept)
@@ -55,7 +55,7 @@ async fn get(app: &App, name: &RepositoryName, reference: &Reference, call: Call
 
 fn respond(call: &Call, manifest: &ManifestSummary, body: Option<Bytes>) -> Answer {
     let validators = Validators::new(manifest.digest, None);
-    let verdict = validators.verdict(&call.headers);
+    let verdict = validators.verdict(call.headers());
     let mut response = match verdict {
         Verdict::Failed => return Err(precondition_failed()),
         Verdict::NotModified => empty(StatusCode::NOT_MODIFIED),
@@ -97,11 +97,12 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
     let overwrite = ActionSet::NONE.with(Action::Overwrite);
     let grant = call.caller.grant_also(name, ActionSet::PUSH, overwrite)?;
     let tags = wanted_tags(reference, &call)?;
-    let content_type = content_type(&call.headers)?;
+    let content_type = content_type(call.headers())?;
     let context = call.context();
-    app.registry.room(call.body.content_length().unwrap_or(0))?;
+    app.registry
+        .room(call.asked.body.content_length().unwrap_or(0))?;
     let held = read(
-        call.body,
+        call.asked.body,
         app.settings.manifest_bytes_max,
         &app.manifest_room,
     )
@@ -121,7 +122,10 @@ async fn put(app: &App, name: &RepositoryName, reference: &Reference, call: Call
     let headers = response.headers_mut();
     headers.insert(
         LOCATION,
-        value(&app.urls_for(&call.client).manifest(name, &pushed.digest)),
+        value(
+            &app.urls_for(&call.asked.client)
+                .manifest(name, &pushed.digest),
+        ),
     );
     headers.insert(CONTENT_DIGEST, value(&pushed.digest.to_string()));
     if let Some(subject) = pushed.subject {

@@ -50,7 +50,7 @@ pub(crate) async fn list(app: &App, name: &RepositoryName, digest: &Digest, call
         let mut parameters = vec![("last", next.as_str())];
         parameters.extend(artifact_type.map(|wanted| ("artifactType", wanted)));
         let link = app
-            .urls_for(&call.client)
+            .urls_for(&call.asked.client)
             .next(&format!("{name}/referrers/{digest}"), &parameters);
         headers.insert(LINK, value(&link));
     }

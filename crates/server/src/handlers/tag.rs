@@ -34,7 +34,7 @@ pub(crate) async fn list(app: &App, name: &RepositoryName, call: Call) -> Answer
     if let (true, Some(last)) = (page.more, page.items.last()) {
         let parameters = [("last", last.as_str()), ("n", &size.to_string())];
         let link = app
-            .urls_for(&call.client)
+            .urls_for(&call.asked.client)
             .next(&format!("{name}/tags/list"), &parameters);
         response.headers_mut().insert(LINK, value(&link));
     }

@@ -13,12 +13,13 @@ use crate::headers::{CONTENT_DIGEST, UPLOAD_ID, Urls, empty, received, value};
 
 /// POST: mounts a blob, takes a whole one, or starts a session.
 pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answer {
-    let urls = app.urls_for(&call.client);
+    let urls = app.urls_for(&call.asked.client);
     let from = call.query.one("from")?.map(RepositoryName::parse);
     let from = from.as_ref().map(Result::as_ref);
     let source = from.and_then(Result::ok);
     let grant = call.caller.grant_mount(name, source)?;
-    app.registry.room(call.body.content_length().unwrap_or(0))?;
+    app.registry
+        .room(call.asked.body.content_length().unwrap_or(0))?;
     if let Some(mount) = call.query.one("mount")? {
         let digest = digest_parameter(mount)?;
         let sources = match from {
@@ -33,7 +34,7 @@ pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answe
         let digest = digest_parameter(digest)?;
         let context = call.context();
         app.registry
-            .push_blob(&grant, digest, call.body, context)
+            .push_blob(&grant, digest, call.asked.body, context)
             .await?;
         return Ok(created(&urls, name, &digest));
     }
@@ -54,8 +55,8 @@ pub(crate) async fn start(app: &App, name: &RepositoryName, call: Call) -> Answe
 }
 
 pub(crate) async fn handle(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> Answer {
-    let urls = app.urls_for(&call.client);
-    let answer = match call.method {
+    let urls = app.urls_for(&call.asked.client);
+    let answer = match *call.method() {
         Method::PATCH => append(app, name, id, call).await,
         Method::PUT => finish(app, name, id, call).await,
         Method::DELETE => cancel(app, name, id, call).await,
@@ -99,7 +100,7 @@ impl From<Failure> for UploadError {
 }
 
 async fn status(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> UploadAnswer {
-    let urls = app.urls_for(&call.client);
+    let urls = app.urls_for(&call.asked.client);
     let grant = call.caller.grant(name, ActionSet::PULL)?;
     let status = app.registry.upload_status(&grant, id).await?;
     let mut response = accepted(&urls, name, id, status);
@@ -109,21 +110,21 @@ async fn status(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
 }
 
 async fn append(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> UploadAnswer {
-    let urls = app.urls_for(&call.client);
+    let urls = app.urls_for(&call.asked.client);
     let grant = call.caller.grant(name, ActionSet::PUSH)?;
-    check_content_type(&call.headers)?;
-    let declared = declared(&call.headers, &call.body)?;
+    check_content_type(call.headers())?;
+    let declared = declared(call.headers(), &call.asked.body)?;
     let more = declared.length.unwrap_or(0);
     app.registry.room_to_append(&grant, id, more).await?;
     let status = app
         .registry
-        .append_upload(&grant, id, declared, call.body)
+        .append_upload(&grant, id, declared, call.asked.body)
         .await?;
     Ok(accepted(&urls, name, id, status))
 }
 
 async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> UploadAnswer {
-    let urls = app.urls_for(&call.client);
+    let urls = app.urls_for(&call.asked.client);
     let grant = call.caller.grant(name, ActionSet::PUSH)?;
     let digest = call.query.one("digest").map_err(|error| {
         Failure::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid).message(error)
@@ -134,7 +135,7 @@ async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
             .detail("digest missing")
     })?;
     let digest = digest_parameter(digest)?;
-    let declared = declared(&call.headers, &call.body)?;
+    let declared = declared(call.headers(), &call.asked.body)?;
     let context = call.context();
     // What is all there already can be closed: it takes no more than a row.
     if declared.length != Some(0) {
@@ -142,7 +143,7 @@ async fn finish(app: &App, name: &RepositoryName, id: UploadId, call: Call) -> U
         app.registry.room_to_append(&grant, id, more).await?;
     }
     app.registry
-        .finish_upload(&grant, id, declared, call.body, digest, context)
+        .finish_upload(&grant, id, declared, call.asked.body, digest, context)
         .await?;
     Ok(created(&urls, name, &digest))
 }

@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use http::Response;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use roadstead_auth::AddressBlock;
 
-use crate::app::Answer;
+use crate::body::ResponseBody;
 
 /// What one of a kind may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -133,12 +134,10 @@ impl Permit {
     }
 
     /// Keeps it for as long as the answer is on its way.
-    pub(crate) fn hold(self, answer: Answer) -> Answer {
-        let mut response = answer?;
+    pub(crate) fn hold(self, answer: &mut Response<ResponseBody>) {
         if let Some(permit) = self.shared() {
-            response.extensions_mut().insert(permit);
+            answer.extensions_mut().insert(permit);
         }
-        Ok(response)
     }
 
     /// What is left to hold, if anything: most requests are not limited.
@@ -238,11 +237,9 @@ impl Bucket {
 
 #[cfg(test)]
 mod tests {
-    use http::Response;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::body::ResponseBody;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -331,7 +328,8 @@ mod tests {
         assert!(check().is_err(), "to be refused takes no place");
         drop(first);
         let third = check().unwrap();
-        let answer = third.hold(Ok(Response::new(ResponseBody::empty())));
+        let mut answer = Response::new(ResponseBody::empty());
+        third.hold(&mut answer);
         assert!(check().is_err());
         drop((answer, second));
         assert!(check().is_ok());
