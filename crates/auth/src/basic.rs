@@ -77,6 +77,14 @@ impl Credentials {
     }
 }
 
+/// The name in Basic credentials, right or wrong: to tell who somebody claimed to be. None: the value
+/// of the `Authorization` header is something else.
+#[must_use]
+pub fn claimed_user(value: &[u8]) -> Option<String> {
+    let credentials = Credentials::parse(value).ok()?;
+    Some(credentials.user)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

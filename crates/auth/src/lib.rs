@@ -46,7 +46,7 @@ pub use account_name::{AccountNameError, check_group, check_robot_name, check_us
 pub use api_key::{API_KEY_PREFIX, ApiKey, ApiKeyError};
 pub use authoriser::{Authoriser, Granted, Presented};
 pub use backoff::{Attempt, LoginBackoff};
-pub use basic::BasicError;
+pub use basic::{BasicError, claimed_user};
 pub use certificate::{CertificateError, ClientCertificate};
 pub use challenge::{BearerError, Origin};
 pub use device::{DeviceClient, DeviceCode, DeviceError};

@@ -244,7 +244,7 @@ impl App {
         caller.enter(route, parts)?;
         *principal = Some(caller.name().clone());
         if let Some(trail) = &asked.trail {
-            trail.identified(caller.name());
+            trail.identified(caller.name(), caller.kind());
         }
         let permit = self.perimeter.admit(&asked.client, caller.name())?;
         let call = Call {

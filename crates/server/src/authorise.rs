@@ -7,7 +7,8 @@ use http::header::{AUTHORIZATION, HOST, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use roadstead_auth::{
-    Authoriser, Circumstances, Granted, Origin, Presented, Principal, Refusal, Scope,
+    Authoriser, Circumstances, Granted, Kind, Origin, Presented, Principal, Refusal, Scope,
+    claimed_user,
 };
 use roadstead_oci::{
     Action, ActionSet, CatalogGrant, ErrorCode, Grant, PrincipalName, RepositoryName,
@@ -59,12 +60,21 @@ impl Caller {
                 host: host.cloned(),
                 trail,
             }),
-            Err(refusal) => Err(refuse(authoriser, refusal, &needs(), host)),
+            Err(refusal) => {
+                if let Some(trail) = &trail {
+                    trail.refused(presented.authorization.and_then(claimed_user));
+                }
+                Err(refuse(authoriser, refusal, &needs(), host))
+            }
         }
     }
 
     pub(crate) fn name(&self) -> &PrincipalName {
         self.principal.name()
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.principal.kind()
     }
 
     /// Whether the principal's rights come from a token of an external issuer.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Method, Request, StatusCode};
+use roadstead_auth::Kind;
 use roadstead_oci::{Action, ActionSet, PrincipalName};
 
 use crate::app::App;
@@ -66,10 +67,11 @@ impl Recorder {
 
     /// Records what the answer says. Given up on the way, the rest is recorded nevertheless.
     pub(crate) async fn answered(mut self, status: StatusCode) {
-        let decision = Decision::of(status, self.request.credentials);
-        let events = self
-            .request
-            .events(self.trail.take(), decision, status.as_u16());
+        let found = self.trail.take();
+        // Those of a form do not stand in a header.
+        let credentials = self.request.credentials || found.refused.is_some();
+        let decision = Decision::of(status, credentials);
+        let events = self.request.events(found, decision, status.as_u16());
         let left = self.left.insert(events.into());
         while let Some(event) = left.front() {
             self.audit.record(event.clone()).await;
@@ -102,16 +104,13 @@ impl Asking {
     fn events(&self, found: Found, decision: Decision, status: u16) -> Vec<Event> {
         let route = self.route.as_ref();
         let repository = route.and_then(Route::repository);
-        let principal = found.principal.as_ref();
+        let (principal, kind) = found.principal.unzip();
         let event = Event {
             time: SystemTime::now(),
             request_id: self.request_id.to_string(),
-            principal: printable(principal.map(PrincipalName::as_str).unwrap_or_default()),
-            kind: match principal {
-                None => "",
-                Some(name) if *name == PrincipalName::anonymous() => "anonymous",
-                Some(_) => "user",
-            },
+            principal: printable(principal.as_ref().map_or("", PrincipalName::as_str)),
+            claimed: printable(&found.refused.flatten().unwrap_or_default()),
+            kind: kind.map_or("", Kind::as_str),
             address: Arc::clone(&self.address),
             method: known(&self.method).to_owned(),
             actions: match (route, repository) {
@@ -210,7 +209,9 @@ mod tests {
             let recorder = recorder(&path);
             let audit = Arc::clone(&recorder.audit);
             if let Some(name) = principal {
-                recorder.trail.identified(&PrincipalName::new(name));
+                recorder
+                    .trail
+                    .identified(&PrincipalName::new(name), Kind::User);
             }
             recorder
                 .answered(StatusCode::from_u16(status).unwrap())
@@ -250,7 +251,9 @@ mod tests {
         let path = directory.path().join("audit.log");
         let recorder = recorder(&path);
         let audit = Arc::clone(&recorder.audit);
-        recorder.trail.identified(&PrincipalName::new("alice"));
+        recorder
+            .trail
+            .identified(&PrincipalName::new("alice"), Kind::User);
         drop(recorder);
         audit.finish().await;
         let found = fields(&path, ["principal", "decision", "status", "method"]);

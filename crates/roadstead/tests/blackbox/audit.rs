@@ -76,6 +76,8 @@ fn who_did_what_is_on_record() {
     let expected =
         expected.map(|(a, b, c, d)| (a.to_owned(), b.to_owned(), c.to_owned(), d.to_owned()));
     assert_eq!(found, expected, "{text}");
+    let claimed: Vec<_> = lines.iter().map(|line| &line["claimed"]).collect();
+    assert_eq!(claimed, ["", "alice", "", ""]);
     assert_eq!(lines[2]["user_agent"], "a\"b\\c");
     let last = &lines[3];
     assert_eq!(last["request_id"], id);
@@ -86,6 +88,50 @@ fn who_did_what_is_on_record() {
     );
     assert!(last["address"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(last["time"].as_str().unwrap().ends_with('Z'));
+}
+
+#[test]
+fn a_refused_login_says_who_was_tried() {
+    let builder = Builder::new();
+    let path = builder.path("audit.log");
+    let sections = json!({
+        "http": { "host": "http://registry.example" },
+        "access": { "preset": "private", "audit": { "path": path, "which": "all" } },
+    });
+    let mut registry = builder
+        .config(sections)
+        .users(&[("alice", "the secret")])
+        .start();
+    let token = "/auth/token?service=registry.example";
+    let form = |form: &str| {
+        registry
+            .post("/auth/token")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(format!("service=registry.example&{form}"))
+            .send()
+    };
+    registry.get(token).send().expect(401);
+    registry.get(token).basic("eve", "wrong").send().expect(401);
+    form("grant_type=password&username=mallory&password=wrong").expect(401);
+    form("grant_type=refresh_token&refresh_token=wrong").expect(401);
+    form("grant_type=password&username=alice&password=the+secret").expect(200);
+    assert!(registry.terminate().success());
+    let lines = lines(&path);
+    let found: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let field = |name: &str| line[name].as_str().unwrap();
+            (field("principal"), field("claimed"), field("decision"))
+        })
+        .collect();
+    let expected = [
+        ("", "", "challenge"),
+        ("", "eve", "deny"),
+        ("", "mallory", "deny"),
+        ("", "", "deny"),
+        ("alice", "", "allow"),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use http::StatusCode;
+use roadstead_auth::Kind;
 use roadstead_oci::PrincipalName;
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ impl Decision {
     }
 }
 
-/// Who did what. No field ever has a secret; what comes from a client is cut to a bounded length.
+/// Who did what. No field ever has a password, a key or a token; what comes from a client is cut to a bounded length.
 #[derive(Debug, Clone)]
 pub struct Event {
     /// When it was decided.
@@ -49,6 +50,8 @@ pub struct Event {
     pub request_id: String,
     /// Who asked; empty where that is not known.
     pub principal: String,
+    /// The name that came with credentials that were refused; empty otherwise.
+    pub claimed: String,
     /// What kind of principal that is, such as user, robot or anonymous; empty likewise.
     pub kind: &'static str,
     /// Where from, as proxies that are trusted say.
@@ -85,6 +88,7 @@ impl Event {
         for (name, value) in [
             ("request_id", self.request_id.as_str()),
             ("principal", &self.principal),
+            ("claimed", &self.claimed),
             ("kind", self.kind),
             ("address", &self.address),
             ("method", &self.method),
@@ -106,6 +110,7 @@ impl Event {
             target: "audit",
             request_id = self.request_id,
             principal = self.principal,
+            claimed = self.claimed,
             kind = self.kind,
             address = &*self.address,
             method = self.method,
@@ -157,14 +162,21 @@ pub(crate) struct Trail(Mutex<Found>);
 /// What was found out so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
-    pub(crate) principal: Option<PrincipalName>,
+    pub(crate) principal: Option<(PrincipalName, Kind)>,
+    /// Credentials were refused, that came with this name, if with any.
+    pub(crate) refused: Option<Option<String>>,
     pub(crate) decided: Vec<Decided>,
 }
 
 impl Trail {
     /// It is known who asks.
-    pub(crate) fn identified(&self, principal: &PrincipalName) {
-        self.lock().principal = Some(principal.clone());
+    pub(crate) fn identified(&self, principal: &PrincipalName, kind: Kind) {
+        self.lock().principal = Some((principal.clone(), kind));
+    }
+
+    /// Credentials were refused, that came with this name, if with any.
+    pub(crate) fn refused(&self, claimed: Option<String>) {
+        self.lock().refused = Some(claimed);
     }
 
     /// Something was decided.

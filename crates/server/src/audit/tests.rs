@@ -11,6 +11,7 @@ fn event(number: usize) -> Event {
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123),
         request_id: number.to_string(),
         principal: "alice".to_owned(),
+        claimed: String::new(),
         kind: "user",
         address: "192.0.2.1:1234".into(),
         method: "PUT".to_owned(),
@@ -69,7 +70,7 @@ fn an_event_is_one_line_whatever_clients_write() {
     let value: Value = serde_json::from_str(&line).unwrap();
     let expected = serde_json::json!({
         "time": "2023-11-14T22:13:20.123Z", "request_id": "7", "principal": "alice",
-        "kind": "user", "address": "192.0.2.1:1234", "method": "PUT", "actions": "push",
+        "claimed": "", "kind": "user", "address": "192.0.2.1:1234", "method": "PUT", "actions": "push",
         "repository": "team/app", "reference": "v1", "decision": "allow",
         "rule": "the \"first\"", "status": 201, "user_agent": "a\n{\"b\"}\u{1b}[31m",
     });

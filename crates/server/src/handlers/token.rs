@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::BytesMut;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use roadstead_auth::{Refusal, TokenAnswer, TokenGrant, TokenRequest};
+use roadstead_auth::{Refusal, TokenAnswer, TokenGrant, TokenRequest, claimed_user};
 use roadstead_oci::{ErrorCode, PrincipalName};
 use serde_json::json;
 
@@ -60,10 +60,30 @@ pub(crate) async fn handle(
     };
     let answer = match app.authoriser.token(&request).await {
         Ok(answer) => answer,
-        Err(refusal) => return Err(refused(app, refusal)),
+        Err(refusal) => {
+            if let Some(trail) = &asked.trail
+                && !matches!(request.grant, TokenGrant::Basic(None))
+            {
+                trail.refused(claimed(&request.grant));
+            }
+            return Err(refused(app, refusal));
+        }
     };
-    *principal = Some(answer.principal.name().clone());
+    let holder = &answer.principal;
+    if let Some(trail) = &asked.trail {
+        trail.identified(holder.name(), holder.kind());
+    }
+    *principal = Some(holder.name().clone());
     Ok(respond(&answer))
+}
+
+/// The name that came with what was refused.
+fn claimed(grant: &TokenGrant<'_>) -> Option<String> {
+    match grant {
+        TokenGrant::Basic(authorization) => authorization.and_then(claimed_user),
+        TokenGrant::Password(user, _) => Some((*user).to_owned()),
+        _ => None,
+    }
 }
 
 fn respond(answer: &TokenAnswer) -> http::Response<crate::body::ResponseBody> {
