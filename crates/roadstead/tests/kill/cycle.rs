@@ -38,6 +38,9 @@ const WORK: Duration = Duration::from_millis(1_500);
 const IDLE: Duration = Duration::from_secs(4);
 /// A start that takes longer is slow, and few may be.
 const START: Duration = Duration::from_secs(2);
+/// Kills on one data directory: everything that it holds is compared after each, so that they take
+/// longer and longer.
+const LEG: usize = 100;
 /// What was deleted is asked for in samples of this size, and all of it at the end.
 const SAMPLE: usize = 10;
 
@@ -58,24 +61,28 @@ fn what_was_acknowledged_outlives_kills_at_every_point() {
     };
     let cycles = usize::try_from(number("ROADSTEAD_KILL_CYCLES", 60)).unwrap();
     let seed = number("ROADSTEAD_KILL_SEED", 1);
-    let mut run = Run::new(seed);
     let points = points_of_a_running_registry();
-    for cycle in 0..cycles {
-        let plan = run.plan(cycle, &points);
-        let started = Instant::now();
-        let end = run.cycle(cycle, plan);
-        println!(
-            "{cycle}: {plan:?}: {end}, {} ms",
-            started.elapsed().as_millis()
-        );
+    let all: Vec<usize> = (0..cycles).collect();
+    let mut killed = BTreeMap::new();
+    for leg in all.chunks(LEG) {
+        let mut run = Run::new(seed.wrapping_add(leg[0] as u64), killed);
+        for cycle in leg {
+            let plan = run.plan(*cycle, &points);
+            let started = Instant::now();
+            let end = run.cycle(*cycle, plan);
+            println!(
+                "{cycle}: {plan:?}: {end}, {} ms",
+                started.elapsed().as_millis()
+            );
+        }
+        killed = run.finish();
     }
-    run.finish();
     let missed: Vec<_> = points
         .iter()
         .map(|index| POINTS[*index].name)
-        .filter(|name| !run.killed.contains_key(name))
+        .filter(|name| !killed.contains_key(name))
         .collect();
-    println!("killed at {:#?}", run.killed);
+    println!("killed at {killed:#?}");
     // Each has had its turn once.
     if cycles >= 2 * points.len() {
         assert!(missed.is_empty(), "never killed at {missed:?}");
@@ -90,7 +97,7 @@ fn points_of_a_running_registry() -> Vec<usize> {
 }
 
 impl Run {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, killed: BTreeMap<&'static str, usize>) -> Self {
         let base = Builder::new();
         let mut run = Self {
             base,
@@ -100,7 +107,7 @@ impl Run {
             shared: Shared::new(),
             random: Random::new(seed),
             starts: Vec::new(),
-            killed: BTreeMap::new(),
+            killed,
         };
         let registry = run.start();
         run.shared.prepare(registry.address());
@@ -274,7 +281,8 @@ impl Run {
         }
     }
 
-    fn finish(&mut self) {
+    /// Compares everything once more, and returns what `killed` says.
+    fn finish(mut self) -> BTreeMap<&'static str, usize> {
         let data = self.base.path("data");
         disk::check_crashed(&data, true);
         self.compare(&data, usize::MAX);
@@ -290,6 +298,7 @@ impl Run {
             slow * 20 <= starts.len(),
             "{slow} starts took over {START:?}"
         );
+        self.killed
     }
 }
 

@@ -1,7 +1,7 @@
 //! The kill suite: clients push, move, delete, mount and resume while the process is killed at
-//! every named point and at random times, again and again on one data directory. After each start
-//! what was acknowledged is there, what was not is there whole or not at all, what was deleted
-//! stays so, and no file lies about that no row names.
+//! every named point and at random times, again and again, a hundred times on each data directory.
+//! After each start what was acknowledged is there, what was not is there whole or not at all, what
+//! was deleted stays so, and no file lies about that no row names.
 //!
 //! `ROADSTEAD_KILL_CYCLES` says how many times, `ROADSTEAD_KILL_SEED` which choices are made.
 //! Needs the points of `crates/failpoint`: `cargo test -p roadstead --features failpoints --test
