@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 
+use crate::api_key::{API_KEY_PREFIX, ApiKey};
 use crate::basic::Credentials;
 use crate::hash::Hash;
 use crate::htpasswd::{Listing, Users};
 use crate::jose::{Algorithm, Compact, KeySet, PublicKey, certificate_kids, parse_jwks};
+use crate::ldap::parse_name as ldap_name;
 
 /// The value of an Authorization header: who is read from it is read the same from the one way to
 /// write it.
@@ -102,4 +104,29 @@ pub fn keys(bytes: &[u8]) {
         let [proper, variant, libtrust] = certificate_kids(&key, bytes);
         assert_eq!((proper.len(), variant.len(), libtrust.len()), (43, 43, 59));
     }
+}
+
+/// A robot's key: what is taken is exactly what was given, and shows its id alone.
+pub fn api_key(text: &str) {
+    let Ok(key) = ApiKey::parse(text) else {
+        return;
+    };
+    assert_eq!((key.expose(), text.len()), (text, 65));
+    assert!(text.starts_with(API_KEY_PREFIX) && text[4..].starts_with(key.id()));
+    assert!(key.matches(&key.hash()) && !key.matches(text));
+    assert!(!format!("{key:?}").contains(&text[4 + key.id().len()..]));
+}
+
+/// A name in a directory: what is read of it reads the same when it is written with escapes.
+pub fn dn(text: &str) {
+    let Some(parts) = ldap_name(text) else {
+        return;
+    };
+    let attribute =
+        |(name, value): &(String, String)| format!("{name}={}", ldap3::dn_escape(value.as_str()));
+    let written: Vec<String> = parts
+        .iter()
+        .map(|part| part.iter().map(attribute).collect::<Vec<_>>().join("+"))
+        .collect();
+    assert_eq!(ldap_name(&written.join(",")).as_ref(), Some(&parts));
 }

@@ -1,11 +1,11 @@
 //! Names of entries (RFC 4514), as far as it takes to tell what is below what.
 
 /// One part of a name: attributes in small letters with their values, unescaped.
-type Part = Vec<(String, String)>;
+pub(crate) type Part = Vec<(String, String)>;
 
 /// Reads a name, its first part first. `None`: it is none, or has a value in hexadecimal digits,
 /// which no group is called by.
-pub(super) fn parse(text: &str) -> Option<Vec<Part>> {
+pub(crate) fn parse(text: &str) -> Option<Vec<Part>> {
     let mut parts = Vec::new();
     let mut part = Part::new();
     let mut rest = text;

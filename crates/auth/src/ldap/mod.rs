@@ -23,6 +23,8 @@ use tokio::task::JoinError;
 use crate::accepted::Marker;
 use crate::secret::Secret;
 
+#[cfg(fuzzing)]
+pub(crate) use dn::parse as parse_name;
 use login::Login;
 pub use settings::{Groups, LdapSettings};
 
