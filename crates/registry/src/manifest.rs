@@ -31,15 +31,18 @@ pub struct DockerAccept {
     pub list: bool,
 }
 
-impl DockerAccept {
-    /// A client from before manifest lists: it gets the linux/amd64 child of a docker list that it
-    /// asks for by tag, as from `distribution`.
-    fn wants_child(self, reference: &Reference, media_type: &MediaType) -> bool {
-        self.image
-            && !self.list
-            && matches!(reference, Reference::Tag(_))
-            && *media_type == MediaType::DOCKER_LIST
+/// A client from before manifest lists gets the linux/amd64 child of a docker list that it asks for
+/// by tag, as from `distribution`. What it accepts is asked for where that matters alone.
+fn wants_child(
+    reference: &Reference,
+    media_type: &MediaType,
+    accept: impl FnOnce() -> DockerAccept,
+) -> bool {
+    if *media_type != MediaType::DOCKER_LIST || !matches!(reference, Reference::Tag(_)) {
+        return false;
     }
+    let DockerAccept { image, list } = accept();
+    image && !list
 }
 
 impl Registry {
@@ -114,7 +117,7 @@ impl Registry {
         &self,
         grant: &Grant,
         reference: &Reference,
-        accept: DockerAccept,
+        accept: impl Fn() -> DockerAccept,
     ) -> Result<ManifestRow, Error> {
         self.require(grant, Action::Pull)?;
         let unknown = || Error::ManifestUnknown(reference.clone());
@@ -123,7 +126,7 @@ impl Registry {
             .manifest(grant.repository(), reference)
             .await?
             .ok_or_else(unknown)?;
-        if !accept.wants_child(reference, &row.media_type) {
+        if !wants_child(reference, &row.media_type, &accept) {
             return Ok(row);
         }
         let list = Manifest::parse(Some(&row.media_type), &row.body)?;
@@ -148,7 +151,7 @@ impl Registry {
         &self,
         grant: &Grant,
         reference: &Reference,
-        accept: DockerAccept,
+        accept: impl Fn() -> DockerAccept,
     ) -> Result<ManifestSummary, Error> {
         self.require(grant, Action::Pull)?;
         let unknown = || Error::ManifestUnknown(reference.clone());
@@ -157,7 +160,7 @@ impl Registry {
             .manifest_summary(grant.repository(), reference)
             .await?;
         let summary = summary.ok_or_else(unknown)?;
-        if !accept.wants_child(reference, &summary.media_type) {
+        if !wants_child(reference, &summary.media_type, &accept) {
             return Ok(summary);
         }
         let row = self.manifest(grant, reference, accept).await?;

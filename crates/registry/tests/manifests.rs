@@ -74,7 +74,7 @@ async fn put(fixture: &Fixture, tag: &str, body: &Bytes) -> Result<PushedManifes
 
 async fn get(fixture: &Fixture, reference: &str) -> Result<Bytes, Error> {
     let reference = Reference::parse(reference).unwrap();
-    let accept = DockerAccept::default();
+    let accept = DockerAccept::default;
     fixture
         .registry
         .manifest(&fixture.push, &reference, accept)

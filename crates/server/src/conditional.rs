@@ -1,5 +1,6 @@
 //! Conditional requests (RFC 9110 §13): a pure function from headers and validators to a verdict.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -17,6 +18,9 @@ pub(crate) struct Validators {
     pub(crate) last_modified: Option<SystemTime>,
 }
 
+/// Of a digest with quotes: `sha512:` and 128 digits.
+const ETAG_BYTES_MAX: usize = 137;
+
 /// What the conditions of a request come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -31,8 +35,10 @@ pub(crate) enum Verdict {
 impl Validators {
     /// For content named by its digest.
     pub(crate) fn new(digest: impl std::fmt::Display, changed: Option<SystemTime>) -> Self {
-        // One allocation for both.
-        let quoted = Bytes::from(format!("\"{digest}\""));
+        // One allocation for both, that does not grow. Writing to a String cannot fail.
+        let mut quoted = String::with_capacity(ETAG_BYTES_MAX);
+        let _ = write!(quoted, "\"{digest}\"");
+        let quoted = Bytes::from(quoted);
         let bare = quoted.slice(1..quoted.len() - 1);
         let value = |text| {
             HeaderValue::from_maybe_shared(text).unwrap_or_else(|_| HeaderValue::from_static(""))

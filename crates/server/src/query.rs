@@ -1,5 +1,7 @@
 //! The query of a request: few parameters, decoded once, strictly.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 /// Parameters of one query at most; `?tag=` may stand in it many times.
@@ -37,8 +39,12 @@ impl Query {
                 return Err(QueryError::TooMany);
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name).ok_or(QueryError::Malformed)?;
-            parameters.push((name, decode(value).ok_or(QueryError::Malformed)?));
+            let decoded = |text| {
+                decode(text)
+                    .map(Cow::into_owned)
+                    .ok_or(QueryError::Malformed)
+            };
+            parameters.push((decoded(name)?, decoded(value)?));
         }
         Ok(Self(parameters))
     }
@@ -67,9 +73,9 @@ impl Query {
 
 /// Decodes percent escapes, each of which must be one. A plus sign is itself: it stands in media
 /// types, and no parameter of ours has a space.
-pub(crate) fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
-        return Some(text.to_owned());
+        return Some(Cow::Borrowed(text));
     }
     let bytes = text.as_bytes();
     let is_escape = |at: usize| {
@@ -84,7 +90,7 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     if !whole {
         return None;
     }
-    Some(percent_decode_str(text).decode_utf8().ok()?.into_owned())
+    percent_decode_str(text).decode_utf8().ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Paths are read as they came: decoded once, never normalised, never redirected. Nothing below
 //! this module sees raw text, and no name is ever part of a file's path.
 
+use std::borrow::Cow;
+
 use http::Method;
 use roadstead_oci::{Digest, Reference, RepositoryName};
 use roadstead_registry::UploadId;
@@ -77,27 +79,28 @@ impl Route {
         let rest = clean(rest)?;
         let segments: Vec<&str> = rest.split('/').collect();
         match segments.as_slice() {
-            [name @ .., "tags", "list"] => Ok(Self::Tags(repository(name)?)),
+            [name @ .., "tags", "list"] => Ok(Self::Tags(repository(&rest, name)?)),
             [name @ .., "manifests", reference] => Ok(Self::Manifest(
-                repository(name)?,
+                repository(&rest, name)?,
                 parse_reference(reference)?,
             )),
             [name @ .., "blobs", "uploads" | "uploads/"] | [name @ .., "blobs", "uploads", ""] => {
-                Ok(Self::Uploads(repository(name)?))
+                Ok(Self::Uploads(repository(&rest, name)?))
             }
             [name @ .., "blobs", "uploads", id] => {
-                let name = repository(name)?;
+                let name = repository(&rest, name)?;
                 Ok(Self::Upload(
                     name,
                     UploadId::parse(id).ok_or(RouteError::Upload)?,
                 ))
             }
             [name @ .., "blobs", digest] => {
-                Ok(Self::Blob(repository(name)?, parse_digest(digest)?))
+                Ok(Self::Blob(repository(&rest, name)?, parse_digest(digest)?))
             }
-            [name @ .., "referrers", digest] => {
-                Ok(Self::Referrers(repository(name)?, parse_digest(digest)?))
-            }
+            [name @ .., "referrers", digest] => Ok(Self::Referrers(
+                repository(&rest, name)?,
+                parse_digest(digest)?,
+            )),
             _ => Err(RouteError::Unknown),
         }
     }
@@ -164,29 +167,29 @@ static ANY: [Method; 6] = [
 ];
 
 /// Decodes once and refuses what could be read as another path by anything before or after us.
-fn clean(rest: &str) -> Result<String, RouteError> {
+fn clean(rest: &str) -> Result<Cow<'_, str>, RouteError> {
     let decoded = decode(rest).ok_or(RouteError::Malformed)?;
     let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
-    let odd = |c: char| c.is_control() || matches!(c, '\\' | ';' | '%');
-    let empty_or_dots = |segment: &str| matches!(segment, "" | "." | "..");
+    let hides_a_slash = matches!(decoded, Cow::Owned(_)) && slashes(&decoded) != slashes(rest);
+    let odd = |byte: u8| byte.is_ascii_control() || matches!(byte, b'\\' | b';' | b'%');
+    let is_odd =
+        decoded.bytes().any(odd) || (!decoded.is_ascii() && decoded.contains(char::is_control));
     // Only `blobs/uploads/` ends with a slash.
-    let inner = decoded
-        .strip_suffix("/blobs/uploads/")
-        .map_or(decoded.as_str(), |name| name);
-    if slashes(&decoded) != slashes(rest)
-        || decoded.contains(odd)
-        || inner.split('/').any(empty_or_dots)
-    {
+    let inner = decoded.strip_suffix("/blobs/uploads/").unwrap_or(&decoded);
+    let mut segments = inner.as_bytes().split(|byte| *byte == b'/');
+    if hides_a_slash || is_odd || segments.any(|it| matches!(it, b"" | b"." | b"..")) {
         return Err(RouteError::Malformed);
     }
     Ok(decoded)
 }
 
-fn repository(segments: &[&str]) -> Result<RepositoryName, RouteError> {
-    if segments.is_empty() {
+/// The name that the path begins with, whose segments these are.
+fn repository(path: &str, segments: &[&str]) -> Result<RepositoryName, RouteError> {
+    let bytes = segments.iter().map(|segment| segment.len() + 1).sum();
+    let Some(end) = usize::checked_sub(bytes, 1) else {
         return Err(RouteError::Unknown);
-    }
-    RepositoryName::parse(&segments.join("/")).map_err(|error| RouteError::Name(error.to_string()))
+    };
+    RepositoryName::parse(&path[..end]).map_err(|error| RouteError::Name(error.to_string()))
 }
 
 fn parse_digest(text: &str) -> Result<Digest, RouteError> {

@@ -35,7 +35,7 @@ pub(crate) async fn handle(
 
 async fn get(app: &App, name: &RepositoryName, reference: &Reference, call: Call) -> Answer {
     let grant = call.caller.grant(name, ActionSet::PULL)?;
-    let accept = docker_accept(call.headers());
+    let accept = || docker_accept(call.headers());
     if *call.method() == Method::HEAD {
         let summary = app
             .registry
