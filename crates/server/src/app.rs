@@ -247,12 +247,13 @@ impl App {
             trail.identified(caller.name(), caller.kind());
         }
         let permit = self.perimeter.admit(&asked.client, caller.name())?;
+        let route = route.map_err(Clone::clone)?;
         let call = Call {
             query: Query::parse(parts.uri.query())?,
             asked,
             caller,
         };
-        let mut answer = self.dispatch(route.map_err(Clone::clone)?, call).await?;
+        let mut answer = self.dispatch(route, call).await?;
         permit.hold(&mut answer);
         // Large answers hold memory until they are taken, which must not fill up.
         if answer.body_mut().hold(&self.answer_room) {

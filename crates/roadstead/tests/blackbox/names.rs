@@ -75,6 +75,12 @@ fn a_path_is_never_normalised() {
     );
 }
 
+#[test]
+fn where_there_is_nothing_a_query_does_not_matter() {
+    check_refused(&["/v2/a/nothing?x=%zz", "/nothing?x=%ff"], &[404]);
+    check_refused(&["/v2/a/tags/list?n=%zz"], &[400]);
+}
+
 /// Case 6; R6.
 #[test]
 fn escapes_of_control_characters_dots_and_separators_are_refused() {
