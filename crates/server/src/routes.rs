@@ -171,16 +171,27 @@ fn clean(rest: &str) -> Result<Cow<'_, str>, RouteError> {
     let decoded = decode(rest).ok_or(RouteError::Malformed)?;
     let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
     let hides_a_slash = matches!(decoded, Cow::Owned(_)) && slashes(&decoded) != slashes(rest);
+    // Without a way out half-way, which would be a step for each byte.
     let odd = |byte: u8| byte.is_ascii_control() || matches!(byte, b'\\' | b';' | b'%');
-    let is_odd =
-        decoded.bytes().any(odd) || (!decoded.is_ascii() && decoded.contains(char::is_control));
+    let is_odd = decoded.bytes().fold(false, |found, byte| found | odd(byte))
+        || (!decoded.is_ascii() && decoded.contains(char::is_control));
     // Only `blobs/uploads/` ends with a slash.
     let inner = decoded.strip_suffix("/blobs/uploads/").unwrap_or(&decoded);
-    let mut segments = inner.as_bytes().split(|byte| *byte == b'/');
-    if hides_a_slash || is_odd || segments.any(|it| matches!(it, b"" | b"." | b"..")) {
+    if hides_a_slash || is_odd || has_empty_or_dots(inner.as_bytes()) {
         return Err(RouteError::Malformed);
     }
     Ok(decoded)
+}
+
+/// Whether a part between slashes is empty, or only of one or two dots.
+fn has_empty_or_dots(path: &[u8]) -> bool {
+    let mut begin = 0;
+    let mut ends = memchr::memchr_iter(b'/', path).chain([path.len()]);
+    ends.any(|end| {
+        let part = &path[begin..end];
+        begin = end + 1;
+        matches!(part, b"" | b"." | b"..")
+    })
 }
 
 /// The name that the path begins with, whose segments these are.

@@ -67,6 +67,8 @@ fn odd_paths_are_refused_and_never_normalised() {
         ("/v2/a\\b/tags/list", "malformed"),
         ("/v2/a%00/tags/list", "malformed"),
         ("/v2/a%0d%0a/tags/list", "malformed"),
+        ("/v2/a%c2%85/tags/list", "malformed"),
+        ("/v2/a/b/..", "malformed"),
         ("/v2/a/%252e%252e/tags/list", "malformed"),
         ("/v2/a//b/tags/list", "malformed"),
         ("/v2/a;x=y/tags/list", "malformed"),
@@ -93,5 +95,11 @@ proptest! {
     #[test]
     fn no_path_makes_it_panic(path in "/.*") {
         let _ = Route::parse(&path, "/");
+    }
+
+    #[test]
+    fn each_part_between_slashes_is_looked_at(path in "[/.a]{0,12}") {
+        let expected = path.split('/').any(|part| matches!(part, "" | "." | ".."));
+        prop_assert_eq!(has_empty_or_dots(path.as_bytes()), expected);
     }
 }
