@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::issuer;
 use crate::content::{Content, REPOSITORY};
-use crate::http::{Certificate, Client};
+use crate::http::{Certificate, Client, run_openssl};
 use crate::peer::{Contestant, Peer, Setup, config_file};
 
 /// Who is known by name.
@@ -363,15 +363,7 @@ fn client_certificate(directory: &Path) -> Result<ClientCertificate> {
         ],
     ];
     for step in steps {
-        let output = Command::new("openssl")
-            .args(step)
-            .output()
-            .context("cannot start openssl")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "openssl made no certificate: {said}"
-        );
+        run_openssl(Command::new("openssl").args(step))?;
     }
     Ok(ClientCertificate {
         authority,

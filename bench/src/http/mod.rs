@@ -8,4 +8,4 @@ mod stream;
 
 pub(crate) use client::{Client, authorization_line};
 pub(crate) use reading::Reading;
-pub(crate) use stream::{Certificate, Stream, Target};
+pub(crate) use stream::{Certificate, Stream, Target, run_openssl};

@@ -45,27 +45,18 @@ impl Certificate {
     pub(crate) fn make(directory: &Path) -> Result<Self> {
         let certificate = directory.join("certificate.pem");
         let key = directory.join("key.pem");
-        let output = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
-            .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-            .args([
-                "-subj",
-                "/CN=localhost",
-                "-addext",
-                "subjectAltName=DNS:localhost",
-            ])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .arg("-out")
-            .arg(&certificate)
-            .arg("-keyout")
-            .arg(&key)
-            .output()
-            .context("cannot start openssl")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "openssl made no certificate: {said}"
-        );
+        run_openssl(
+            Command::new("openssl")
+                .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+                .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+                .args(["-subj", "/CN=localhost"])
+                .args(["-addext", "subjectAltName=DNS:localhost"])
+                .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+                .arg("-out")
+                .arg(&certificate)
+                .arg("-keyout")
+                .arg(&key),
+        )?;
         Ok(Self {
             connector: connector(&certificate, None)?,
             certificate,
@@ -83,6 +74,20 @@ impl Certificate {
             ..self.clone()
         })
     }
+}
+
+/// Runs `openssl` to its end.
+///
+/// # Errors
+/// Where there is no `openssl`, or it refuses.
+pub(crate) fn run_openssl(command: &mut Command) -> Result<()> {
+    let output = command.output().context("cannot start openssl")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success(),
+        "openssl made no certificate: {said}"
+    );
+    Ok(())
 }
 
 fn connector(certificate: &Path, shown: Option<(&Path, &Path)>) -> Result<TlsConnector> {

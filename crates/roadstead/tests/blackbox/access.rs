@@ -72,20 +72,7 @@ fn bearer(request: Request, token: &str) -> Request {
 
 fn seed(registry: &Registry, repository: &str, seed: &str) -> Image {
     let image = Image::new(seed);
-    let root = |request: Request| request.basic(ROOT.0, ROOT.1);
-    for blob in image.blobs() {
-        let target = format!("/v2/{repository}/blobs/uploads/?digest={}", blob.digest);
-        root(registry.post(target))
-            .header("Content-Type", "application/octet-stream")
-            .body(&blob.bytes)
-            .send()
-            .expect(201);
-    }
-    root(registry.put(format!("/v2/{repository}/manifests/v1")))
-        .header("Content-Type", &image.manifest.media_type)
-        .body(&image.manifest.bytes)
-        .send()
-        .expect(201);
+    registry.push_image_as(ROOT, repository, "v1", &image);
     image
 }
 

@@ -67,16 +67,7 @@ impl Directory {
 }
 
 fn seed(registry: &Registry, repository: &str) {
-    let image = Image::new(repository);
-    for blob in image.blobs() {
-        let target = format!("/v2/{repository}/blobs/uploads/?digest={}", blob.digest);
-        let request = registry.post(target).basic(ROOT.0, ROOT.1);
-        request.body(&blob.bytes).send().expect(201);
-    }
-    let request = registry.put(format!("/v2/{repository}/manifests/v1"));
-    let request = request.header("Content-Type", &image.manifest.media_type);
-    let request = request.basic(ROOT.0, ROOT.1).body(&image.manifest.bytes);
-    request.send().expect(201);
+    registry.push_image_as(ROOT, repository, "v1", &Image::new(repository));
 }
 
 fn pull(registry: &Registry, repository: &str, (user, password): (&str, &str)) -> u16 {

@@ -61,6 +61,32 @@ impl Registry {
             .expect_header("docker-content-digest", &image.manifest.digest);
     }
 
+    /// Pushes an image under a tag as somebody who has a name and a password.
+    pub(crate) fn push_image_as(
+        &self,
+        (user, password): (&str, &str),
+        repository: &str,
+        tag: &str,
+        image: &Image,
+    ) {
+        for blob in image.blobs() {
+            self.post(format!(
+                "/v2/{repository}/blobs/uploads/?digest={}",
+                blob.digest
+            ))
+            .basic(user, password)
+            .body(&blob.bytes)
+            .send()
+            .expect(201);
+        }
+        self.put(format!("/v2/{repository}/manifests/{tag}"))
+            .header("Content-Type", &image.manifest.media_type)
+            .basic(user, password)
+            .body(&image.manifest.bytes)
+            .send()
+            .expect(201);
+    }
+
     /// Pulls an image by a reference and checks every byte of it.
     pub(crate) fn pull_image(&self, repository: &str, reference: &str, image: &Image) {
         let answer = self
