@@ -109,7 +109,7 @@ impl Asking {
             time: SystemTime::now(),
             request_id: self.request_id.to_string(),
             principal: printable(principal.as_ref().map_or("", PrincipalName::as_str)),
-            claimed: printable(&found.refused.flatten().unwrap_or_default()),
+            claimed: printable(found.refused.as_deref().unwrap_or_default()),
             kind: kind.map_or("", Kind::as_str),
             address: Arc::clone(&self.address),
             method: known(&self.method).to_owned(),

@@ -163,8 +163,8 @@ pub(crate) struct Trail(Mutex<Found>);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
     pub(crate) principal: Option<(PrincipalName, Kind)>,
-    /// Credentials were refused, that came with this name, if with any.
-    pub(crate) refused: Option<Option<String>>,
+    /// The name that came with credentials that were refused; empty where none came.
+    pub(crate) refused: Option<String>,
     pub(crate) decided: Vec<Decided>,
 }
 
@@ -174,9 +174,9 @@ impl Trail {
         self.lock().principal = Some((principal.clone(), kind));
     }
 
-    /// Credentials were refused, that came with this name, if with any.
+    /// Credentials were refused that came with this name; none came with a token.
     pub(crate) fn refused(&self, claimed: Option<String>) {
-        self.lock().refused = Some(claimed);
+        self.lock().refused = Some(claimed.unwrap_or_default());
     }
 
     /// Something was decided.
