@@ -102,7 +102,7 @@ enum Command {
         /// The configuration file of the registry to be. Its data directory must be empty or new.
         config: PathBuf,
     },
-    /// Log in at a registry by a login in the browser, and print what stands in for a password.
+    /// Log in at a registry through the browser, and print what stands in for a password
     ///
     /// Shows an address and a code, waits until somebody confirms the code in a browser, on this
     /// machine or another, and prints a refresh token of the registry, alone on a line of standard
