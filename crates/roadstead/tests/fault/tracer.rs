@@ -45,11 +45,13 @@ impl Tracer {
         Self { child, lines, log }
     }
 
-    /// Waits until the call was made: what is removed is removed after the answer.
+    /// Waits until such a call has ended: what is removed is removed after the answer. One that has
+    /// only begun is not enough: let go of in between, it fails with an error nobody asked for.
     pub(crate) fn wait_for(&self, call: &str) {
         until(call, SOON, || {
             let text = std::fs::read_to_string(&self.log).unwrap_or_default();
-            text.contains(call).then_some(())
+            let ended = |line: &str| line.contains(call) && line.contains(" = ");
+            text.lines().any(ended).then_some(())
         });
     }
 
