@@ -4,9 +4,11 @@
 //! of another version is refused, never guessed at.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use roadstead_oci::{Algorithm, Digest};
+use roadstead_storage::Witness;
 use sha2::Digest as _;
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Sha256, Sha512};
@@ -14,7 +16,7 @@ use sha2::{Sha256, Sha512};
 use crate::error::Error;
 
 /// A running hash in one of the algorithms of the specification.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) enum Hasher {
     Sha256(Sha256),
     Sha512(Sha512),
@@ -86,6 +88,38 @@ impl Hasher {
             [VERSION, SHA512, inner @ ..] => restore(inner, 64..80).map(Self::Sha512),
             _ => Err(Error::HashState),
         }
+    }
+}
+
+/// The hash of an object's bytes, which the thread that writes them makes: there they are at hand, and
+/// whoever receives them and serves others meanwhile does not wait for it.
+#[derive(Debug, Clone)]
+pub(crate) struct HashOnTheWay(Arc<Mutex<Hasher>>);
+
+impl HashOnTheWay {
+    /// Goes on with `hasher`.
+    pub(crate) fn of(hasher: Hasher) -> Self {
+        Self(Arc::new(Mutex::new(hasher)))
+    }
+
+    /// What the store is to show the bytes to.
+    pub(crate) fn witness(&self) -> Box<dyn Witness> {
+        Box::new(self.clone())
+    }
+
+    /// The hash of all that the store has shown.
+    pub(crate) fn so_far(&self) -> Hasher {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Hasher> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Witness for HashOnTheWay {
+    fn see(&mut self, bytes: &[u8]) {
+        self.lock().update(bytes);
     }
 }
 

@@ -13,7 +13,6 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hashing;
-mod hashing_aside;
 mod idle;
 mod manifest;
 mod mount;

@@ -108,7 +108,11 @@ impl Registry {
             return Ok(false);
         }
         // To open it for more is to cut it.
-        drop(self.store.appender(session.key, &session.state).await?);
+        drop(
+            self.store
+                .appender(session.key, &session.state, Box::new(()))
+                .await?,
+        );
         Ok(true)
     }
 

@@ -11,8 +11,7 @@ use roadstead_storage::{Key, ObjectStore};
 
 use crate::body::{BodyFailure, ByteSource};
 use crate::error::Error;
-use crate::hashing::digest_of;
-use crate::hashing_aside::HashingAside;
+use crate::hashing::{HashOnTheWay, digest_of};
 use crate::registry::{Context, Registry};
 use crate::session::{Session, start};
 
@@ -252,8 +251,11 @@ impl Registry {
         mut body: B,
     ) -> Result<(), Error> {
         let begin = session.offset();
-        let mut appender = self.store.appender(session.key, &session.state).await?;
-        let mut hashing = HashingAside::new(session.hasher.clone());
+        let hash = HashOnTheWay::of(session.hasher.clone());
+        let mut appender = self
+            .store
+            .appender(session.key, &session.state, hash.witness())
+            .await?;
         let (mut received, mut unflushed) = (0u64, 0u64);
         let mut next = Some(first);
         let mut failure = None;
@@ -274,11 +276,10 @@ impl Registry {
             }
             unflushed += chunk.len() as u64;
             self.disk.take(chunk.len() as u64)?;
-            hashing.update(chunk.clone()).await?;
             appender.write(chunk).await?;
             if unflushed >= self.settings.checkpoint_bytes {
                 session.state = appender.flush_durable().await?;
-                session.hasher = hashing.hasher().await?;
+                session.hasher = hash.so_far();
                 session.durable = session.progress();
                 failpoint!("registry::upload::checkpoint");
                 self.advance(session).await?;
@@ -291,7 +292,7 @@ impl Registry {
         }
         session.state = appender.finish().await?;
         failpoint!("registry::upload::received");
-        session.hasher = hashing.hasher().await?;
+        session.hasher = hash.so_far();
         assert_eq!(
             session.offset(),
             begin + received,

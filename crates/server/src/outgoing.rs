@@ -1,30 +1,25 @@
 //! A socket that gives up on a client that does not take what is sent to it.
 
-use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
-use crate::pace::{Pace, Progress};
+use crate::pace::{Pace, Patience};
 
 /// A stream whose writes fail with [`io::ErrorKind::TimedOut`] where they are too slow. It stands
 /// below TLS, so that every byte that leaves counts once.
 pub(crate) struct Outgoing<S> {
     stream: S,
-    progress: Progress,
-    timer: Pin<Box<Sleep>>,
+    patience: Patience,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<S> {
     pub(crate) fn new(stream: S, pace: Pace) -> Self {
-        let timer = Box::pin(tokio::time::sleep(pace.window));
         Self {
             stream,
-            progress: Progress::new(pace),
-            timer,
+            patience: Patience::new(pace),
         }
     }
 
@@ -35,24 +30,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<S> {
         attempt: Poll<io::Result<T>>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Poll<io::Result<T>> {
-        if attempt.is_ready() {
-            self.progress.go_on();
-            if let Poll::Ready(Ok(sent)) = &attempt {
-                self.progress.moved(bytes(sent));
-            }
+        if let Poll::Ready(outcome) = &attempt {
+            self.patience.moved(outcome.as_ref().map_or(0, bytes));
             return attempt;
         }
-        while let Some(end) = self.progress.wait() {
-            if self.timer.deadline() != end {
-                self.timer.as_mut().reset(end);
-            }
-            ready!(self.timer.as_mut().poll(cx));
-            if !self.progress.end_window() {
-                let slow = io::Error::new(io::ErrorKind::TimedOut, "the client takes too little");
-                return Poll::Ready(Err(slow));
-            }
-        }
-        Poll::Pending
+        ready!(self.patience.poll_end(cx));
+        let slow = io::Error::new(io::ErrorKind::TimedOut, "the client takes too little");
+        Poll::Ready(Err(slow))
     }
 }
 

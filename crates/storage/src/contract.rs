@@ -2,11 +2,13 @@
 //! store.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
 use crate::{
     AppendState, FilesystemStore, Key, MemoryStore, ObjectReader, ObjectStore, StorageError, Store,
+    Witness,
 };
 
 /// A store and what must outlive it.
@@ -58,6 +60,7 @@ contract!(
     a_sealed_object_may_still_be_appended_to_by_its_session,
     bytes_behind_the_state_are_not_sealed,
     many_small_pieces_make_an_object,
+    a_witness_sees_what_is_written_in_order_and_once,
     a_writer_that_went_away_writes_nothing_over_the_next_one,
     an_open_reader_outlives_the_object,
     many_objects_grow_at_once,
@@ -70,7 +73,7 @@ pub(crate) async fn write(
     from: &AppendState,
     bytes: &[u8],
 ) -> AppendState {
-    let mut appender = store.appender(key, from).await.unwrap();
+    let mut appender = store.appender(key, from, Box::new(())).await.unwrap();
     for chunk in bytes.chunks(10_000) {
         appender.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
@@ -171,7 +174,7 @@ async fn an_object_that_lost_bytes_is_damaged(fixture: Fixture) {
     let (store, key) = (&fixture.store, Key::random());
     write(store, key, &AppendState::start(), b"12345").await;
     let ahead = AppendState::at(6);
-    let refused = store.appender(key, &ahead).await.map(drop);
+    let refused = store.appender(key, &ahead, Box::new(())).await.map(drop);
     assert!(
         matches!(refused, Err(StorageError::Damaged { .. })),
         "{refused:?}"
@@ -203,7 +206,7 @@ async fn what_is_not_there_is_not_found(fixture: Fixture) {
     for refused in [
         store.open(key, 0..1, 1).await.map(drop),
         store.seal(key, &AppendState::start()).await.map(drop),
-        store.appender(key, &ahead).await.map(drop),
+        store.appender(key, &ahead, Box::new(())).await.map(drop),
     ] {
         assert!(
             matches!(refused, Err(StorageError::NotFound { .. })),
@@ -242,7 +245,10 @@ async fn lists_go_on_behind_the_last_key(fixture: Fixture) {
 
 async fn a_flushed_object_goes_on(fixture: Fixture) {
     let (store, key) = (&fixture.store, Key::random());
-    let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+    let mut appender = store
+        .appender(key, &AppendState::start(), Box::new(()))
+        .await
+        .unwrap();
     appender
         .write(Bytes::from_static(b"durable"))
         .await
@@ -278,7 +284,10 @@ async fn bytes_behind_the_state_are_not_sealed(fixture: Fixture) {
 async fn many_small_pieces_make_an_object(fixture: Fixture) {
     let (store, key) = (&fixture.store, Key::random());
     let bytes = pattern(600_000);
-    let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+    let mut appender = store
+        .appender(key, &AppendState::start(), Box::new(()))
+        .await
+        .unwrap();
     let mut rest = Bytes::from(bytes.clone());
     for length in [1, 7, 4_095, 4_096, 3, 9_000].iter().cycle() {
         if rest.is_empty() {
@@ -294,11 +303,55 @@ async fn many_small_pieces_make_an_object(fixture: Fixture) {
     assert_eq!(read(store, key, 0..600_000, 600_000).await, bytes);
 }
 
+/// Remembers what it saw.
+#[derive(Debug, Clone, Default)]
+struct Seen(Arc<Mutex<Vec<u8>>>);
+
+impl Witness for Seen {
+    fn see(&mut self, bytes: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+    }
+}
+
+async fn a_witness_sees_what_is_written_in_order_and_once(fixture: Fixture) {
+    let (store, bytes) = (&fixture.store, pattern(1_500_000));
+    for length in [1_000, 70_001, 131_071, 131_072, 131_073, 1_500_000] {
+        let (key, seen) = (Key::random(), Seen::default());
+        let start = AppendState::start();
+        let appender = store.appender(key, &start, Box::new(seen.clone())).await;
+        let mut appender = appender.unwrap();
+        let mut flushed = 0;
+        for (number, piece) in bytes.chunks(length).enumerate() {
+            appender.write(Bytes::copy_from_slice(piece)).await.unwrap();
+            // A flush on the way changes nothing, and all that came has been seen.
+            if number % 5 == 3 {
+                appender.flush_durable().await.unwrap();
+                flushed = (number + 1) * length;
+                let seen = seen.0.lock().unwrap();
+                assert_eq!(*seen, bytes[..bytes.len().min(flushed)], "{length}");
+            }
+        }
+        assert!(flushed > 0 || length > 400_000);
+        let state = appender.finish().await.unwrap();
+        assert!(*seen.0.lock().unwrap() == bytes, "{length}");
+        // The next appender's witness sees what comes to that.
+        let more = Seen::default();
+        let appender = store.appender(key, &state, Box::new(more.clone())).await;
+        let mut appender = appender.unwrap();
+        appender.write(Bytes::from_static(b"more")).await.unwrap();
+        appender.finish().await.unwrap();
+        assert_eq!(*more.0.lock().unwrap(), b"more");
+    }
+}
+
 async fn a_writer_that_went_away_writes_nothing_over_the_next_one(fixture: Fixture) {
     let store = &fixture.store;
     for _ in 0..50 {
         let key = Key::random();
-        let mut gone = store.appender(key, &AppendState::start()).await.unwrap();
+        let mut gone = store
+            .appender(key, &AppendState::start(), Box::new(()))
+            .await
+            .unwrap();
         gone.write(Bytes::from(vec![1; 300_000])).await.unwrap();
         drop(gone);
         let bytes = vec![2; 300_000];

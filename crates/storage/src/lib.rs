@@ -16,6 +16,7 @@ mod memory;
 mod object_store;
 mod sealed;
 mod store;
+mod witness;
 
 #[cfg(test)]
 mod contract;
@@ -29,3 +30,4 @@ pub use memory::MemoryStore;
 pub use object_store::ObjectStore;
 pub use sealed::Sealed;
 pub use store::{Appender, ObjectReader, Store};
+pub use witness::Witness;

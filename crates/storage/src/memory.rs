@@ -13,6 +13,7 @@ use crate::key::Key;
 use crate::object_store::ObjectStore;
 use crate::sealed::Sealed;
 use crate::store::{Appender, ObjectReader};
+use crate::witness::Witness;
 
 /// Bytes of one chunk of a read at most.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -55,10 +56,12 @@ pub struct MemoryAppender {
     store: MemoryStore,
     key: Key,
     offset: u64,
+    witness: Box<dyn Witness>,
 }
 
 impl MemoryAppender {
     pub(crate) fn write(&mut self, bytes: &Bytes) {
+        self.witness.see(bytes);
         // One that was removed meanwhile takes nothing, as a file without a name.
         if let Some(Object::Growing(grown)) = self.store.objects().get_mut(&place(self.key)) {
             grown.extend_from_slice(bytes);
@@ -83,7 +86,12 @@ impl MemoryReader {
 }
 
 impl ObjectStore for MemoryStore {
-    async fn appender(&self, key: Key, state: &AppendState) -> Result<Appender, StorageError> {
+    async fn appender(
+        &self,
+        key: Key,
+        state: &AppendState,
+        witness: Box<dyn Witness>,
+    ) -> Result<Appender, StorageError> {
         let mut objects = self.objects();
         if state.offset() == 0 {
             objects.insert(place(key), Object::Growing(BytesMut::new()));
@@ -105,7 +113,12 @@ impl ObjectStore for MemoryStore {
         }
         drop(objects);
         let (store, offset) = (self.clone(), state.offset());
-        Ok(Appender::Memory(MemoryAppender { store, key, offset }))
+        Ok(Appender::Memory(MemoryAppender {
+            store,
+            key,
+            offset,
+            witness,
+        }))
     }
 
     async fn seal(&self, key: Key, state: &AppendState) -> Result<Sealed, StorageError> {

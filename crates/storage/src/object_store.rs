@@ -9,6 +9,7 @@ use crate::error::StorageError;
 use crate::key::Key;
 use crate::sealed::Sealed;
 use crate::store::{Appender, ObjectReader};
+use crate::witness::Witness;
 
 /// A store of objects.
 ///
@@ -20,7 +21,9 @@ use crate::store::{Appender, ObjectReader};
 ///   at most, which the next appender cuts off.
 pub trait ObjectStore: Send + Sync {
     /// Opens an object for appending behind `state`; at the start it is created. Bytes behind the
-    /// state, of an attempt that was cut off, are removed.
+    /// state, of an attempt that was cut off, are removed. The witness has seen all bytes that came
+    /// when [`Appender::flush_durable`] or [`Appender::finish`] returns, and may have seen some that
+    /// could not be written.
     ///
     /// # Errors
     /// [`StorageError::Damaged`] where the object has fewer bytes than the state says,
@@ -29,6 +32,7 @@ pub trait ObjectStore: Send + Sync {
         &self,
         key: Key,
         state: &AppendState,
+        witness: Box<dyn Witness>,
     ) -> impl Future<Output = Result<Appender, StorageError>> + Send;
 
     /// Flushes an object and its name to stable storage: what is returned survives a power loss.

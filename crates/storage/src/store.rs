@@ -14,6 +14,7 @@ use crate::key::Key;
 use crate::memory::{MemoryAppender, MemoryReader, MemoryStore};
 use crate::object_store::ObjectStore;
 use crate::sealed::Sealed;
+use crate::witness::Witness;
 
 /// A store. Clones share the same objects.
 #[derive(Debug, Clone)]
@@ -139,8 +140,13 @@ macro_rules! each {
 }
 
 impl ObjectStore for Store {
-    async fn appender(&self, key: Key, state: &AppendState) -> Result<Appender, StorageError> {
-        each!(self, store => store.appender(key, state))
+    async fn appender(
+        &self,
+        key: Key,
+        state: &AppendState,
+        witness: Box<dyn Witness>,
+    ) -> Result<Appender, StorageError> {
+        each!(self, store => store.appender(key, state, witness))
     }
 
     async fn seal(&self, key: Key, state: &AppendState) -> Result<Sealed, StorageError> {

@@ -82,7 +82,10 @@ impl World {
             let row = self.registry.upload_row(&self.grant, id).await.unwrap();
             let key = Key::from(row.key);
             let store = &self.registry.store;
-            let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+            let mut appender = store
+                .appender(key, &AppendState::start(), Box::new(()))
+                .await
+                .unwrap();
             appender.write("bytes".into()).await.unwrap();
             appender.finish().await.unwrap();
             files.push(self.file(key));

@@ -1,16 +1,18 @@
 //! A request's body, chunk by chunk as it is asked for, with a least speed.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use roadstead_registry::{BodyFailure, ByteSource};
 
 use crate::activity::Activity;
-use crate::pace::{Pace, Progress};
+use crate::pace::{Pace, Patience};
 
 /// The body of a request. Dropped before its end, it marks the connection: what still comes then
 /// is thrown away and the connection closed.
@@ -19,7 +21,7 @@ pub(crate) struct RequestBody {
     incoming: Incoming,
     declared: Option<u64>,
     activity: Arc<Activity>,
-    progress: Progress,
+    patience: Patience,
     ended: bool,
 }
 
@@ -31,7 +33,7 @@ impl RequestBody {
             incoming,
             declared,
             activity,
-            progress: Progress::new(pace),
+            patience: Patience::new(pace),
             ended,
         }
     }
@@ -61,24 +63,21 @@ impl RequestBody {
 
     /// One frame; only the time that the client lets us wait counts against it.
     async fn frame(&mut self) -> Result<Option<Bytes>, BodyFailure> {
-        let frame = loop {
-            let frame = self.incoming.frame();
-            let Some(end) = self.progress.wait() else {
-                break frame.await;
-            };
-            match tokio::time::timeout_at(end, frame).await {
-                Ok(frame) => break frame,
-                Err(_) if self.progress.end_window() => {}
-                Err(_) => return Err(BodyFailure::TooSlow),
+        let frame = poll_fn(|cx| {
+            let frame = Pin::new(&mut self.incoming).poll_frame(cx);
+            if frame.is_pending() {
+                ready!(self.patience.poll_end(cx));
+                return Poll::Ready(Err(BodyFailure::TooSlow));
             }
-        };
-        self.progress.go_on();
+            frame.map(Ok)
+        });
+        let frame = frame.await?;
         match frame {
             None => Ok(None),
             Some(Err(error)) => Err(failure(&error)),
             Some(Ok(frame)) => {
                 let bytes = frame.into_data().unwrap_or_default();
-                self.progress.moved(bytes.len());
+                self.patience.moved(bytes.len());
                 Ok(Some(bytes))
             }
         }

@@ -1,10 +1,11 @@
-//! Writing: bytes are gathered and written in large steps by a thread that may block, while the
-//! next ones are received and hashed. Meanwhile another has the disk take what was written, so that
-//! the flush at the end, which somebody waits for, finds little left to do.
+//! Writing: bytes are gathered, and in large steps a thread that may block shows them to the witness and
+//! writes them, while the next ones are received. Meanwhile another has the disk take what was written,
+//! so that the flush at the end, which somebody waits for, finds little left to do.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use roadstead_failpoint::failpoint;
@@ -15,16 +16,18 @@ use tokio::task::JoinHandle;
 use crate::append_state::AppendState;
 use crate::error::StorageError;
 use crate::key::Key;
+use crate::witness::Witness;
 
+use super::lane::{Lane, Step, Work};
 use super::writers::Claim;
 use super::{FilesystemStore, Inner, spawn};
 
 /// Bytes after which the disk is told of them.
 const EARLY_BYTES: u64 = 8 << 20;
-/// Bytes that are gathered before they are written; as many again may be on their way to the disk.
+/// Bytes that are gathered before they are written; a few times as many may be on their way.
 /// Writes end at multiples of it: no page is written in two steps, and the system can keep runs of
 /// them in one piece.
-const STEP_BYTES: usize = 256 << 10;
+const STEP_BYTES: usize = 128 << 10;
 
 /// Opens an object behind `offset` bytes; at the start it is created.
 pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, StorageError> {
@@ -54,15 +57,29 @@ pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, Storage
 pub struct FileAppender {
     store: FilesystemStore,
     key: Key,
-    claim: Claim,
+    object: Arc<Object>,
+    lane: Lane<Writing>,
     /// Where the gathered bytes go.
     offset: u64,
     gathered: Vec<Bytes>,
     /// Small pieces, copied together: each by itself would cost more than it holds.
     small: BytesMut,
     gathered_bytes: usize,
-    file: Writing,
     early: Early,
+}
+
+/// The file, and the right to write to it: whoever holds it writes last.
+#[derive(Debug)]
+struct Object {
+    file: File,
+    _claim: Claim,
+}
+
+/// What the thread does with the bytes.
+#[derive(Debug)]
+struct Writing {
+    object: Arc<Object>,
+    witness: Box<dyn Witness>,
 }
 
 /// Flushes that nobody waits for.
@@ -73,15 +90,6 @@ struct Early {
     under_way: Option<JoinHandle<Result<(), StorageError>>>,
 }
 
-/// The file, or the thread that has it.
-#[derive(Debug)]
-enum Writing {
-    Idle(File),
-    Busy(JoinHandle<io::Result<File>>),
-    /// A write failed, or its caller went away.
-    Broken,
-}
-
 impl FileAppender {
     pub(super) fn new(
         store: FilesystemStore,
@@ -89,16 +97,27 @@ impl FileAppender {
         claim: Claim,
         file: File,
         offset: u64,
+        witness: Box<dyn Witness>,
     ) -> Self {
+        let object = Arc::new(Object {
+            file,
+            _claim: claim,
+        });
         Self {
             store,
+            lane: Lane::new(
+                key,
+                Writing {
+                    object: Arc::clone(&object),
+                    witness,
+                },
+            ),
+            object,
             key,
-            claim,
             offset,
             gathered: Vec::new(),
             small: BytesMut::new(),
             gathered_bytes: 0,
-            file: Writing::Idle(file),
             early: Early::default(),
         }
     }
@@ -107,9 +126,8 @@ impl FileAppender {
         while bytes.len() >= self.room() {
             let whole = bytes.split_to(self.room());
             self.gather(whole);
-            let file = self.idle().await?;
-            self.flush_early(&file).await?;
-            self.send(file);
+            self.flush_early().await?;
+            self.send().await?;
         }
         self.gather(bytes);
         Ok(())
@@ -134,7 +152,7 @@ impl FileAppender {
     /// Has the disk take what was written, at most one such flush at a time. Only the last flush
     /// makes anything durable; but the system tells of bytes that it lost just once, so what one of
     /// these says is never dropped.
-    async fn flush_early(&mut self, file: &File) -> Result<(), StorageError> {
+    async fn flush_early(&mut self) -> Result<(), StorageError> {
         let under_way = &self.early.under_way;
         let is_busy = under_way.as_ref().is_some_and(|task| !task.is_finished());
         if self.early.written < EARLY_BYTES || is_busy {
@@ -142,12 +160,9 @@ impl FileAppender {
         }
         self.flushed_early().await?;
         self.early.written = 0;
-        let file = file.try_clone();
-        let file = file.map_err(|error| StorageError::system("write an object", error))?;
-        let (inner, key, claim) = (self.store.0.clone(), self.key, self.claim.clone());
+        let (inner, key, object) = (self.store.0.clone(), self.key, Arc::clone(&self.object));
         self.early.under_way = Some(tokio::task::spawn_blocking(move || {
-            let _claim = claim;
-            let flushed = file.sync_data().map_err(StorageError::flush);
+            let flushed = object.file.sync_data().map_err(StorageError::flush);
             flushed.inspect_err(|error| inner.spoil(key, error))
         }));
         Ok(())
@@ -162,17 +177,14 @@ impl FileAppender {
     }
 
     pub(crate) async fn flush_durable(&mut self) -> Result<AppendState, StorageError> {
-        let file = self.written().await?;
+        self.written().await?;
         self.flushed_early().await?;
-        let (inner, key, claim) = (self.store.0.clone(), self.key, self.claim.clone());
-        let flush = move || {
-            let _claim = claim;
-            let flushed = inner.flush(key, &file);
-            flushed.inspect_err(|error| inner.disk.note(error))?;
-            Ok(file)
-        };
-        let flushed = spawn(flush).await;
-        self.file = Writing::Idle(flushed?);
+        let (inner, key, object) = (self.store.0.clone(), self.key, Arc::clone(&self.object));
+        spawn(move || {
+            let flushed = inner.flush(key, &object.file);
+            flushed.inspect_err(|error| inner.disk.note(error))
+        })
+        .await?;
         Ok(AppendState::at(self.offset))
     }
 
@@ -182,30 +194,17 @@ impl FileAppender {
         Ok(AppendState::at(self.offset))
     }
 
-    /// The file with everything written to it.
-    async fn written(&mut self) -> Result<File, StorageError> {
-        let file = self.idle().await?;
-        if self.gathered_bytes == 0 {
-            return Ok(file);
+    /// Returns when everything is written.
+    async fn written(&mut self) -> Result<(), StorageError> {
+        if self.gathered_bytes > 0 {
+            self.send().await?;
         }
-        self.send(file);
-        self.idle().await
+        self.noted(self.lane.idle().await)
     }
 
-    /// Waits for the write under way. The file is the caller's then.
-    async fn idle(&mut self) -> Result<File, StorageError> {
-        match mem::replace(&mut self.file, Writing::Broken) {
-            Writing::Idle(file) => Ok(file),
-            Writing::Broken => Err(StorageError::Broken { key: self.key }),
-            Writing::Busy(task) => {
-                let written = task.await.map_err(|_| StorageError::CutOff)?;
-                written.map_err(|error| {
-                    let error = StorageError::system("write an object", error);
-                    self.store.0.disk.note(&error);
-                    error
-                })
-            }
-        }
+    /// Lets the disk's condition know of a write that failed.
+    fn noted(&self, written: Result<(), StorageError>) -> Result<(), StorageError> {
+        written.inspect_err(|error| self.store.0.disk.note(error))
     }
 
     fn gather_small(&mut self) {
@@ -214,21 +213,29 @@ impl FileAppender {
         }
     }
 
-    /// Starts to write what was gathered.
-    fn send(&mut self, file: File) {
+    /// Has what was gathered written, once there is room for it.
+    async fn send(&mut self) -> Result<(), StorageError> {
+        self.noted(self.lane.room().await)?;
         self.gather_small();
-        let claim = self.claim.clone();
-        let chunks = mem::take(&mut self.gathered);
-        let offset = self.offset;
+        let step = Step {
+            chunks: mem::take(&mut self.gathered),
+            offset: self.offset,
+        };
         self.offset += self.gathered_bytes as u64;
         self.early.written += self.gathered_bytes as u64;
         self.gathered_bytes = 0;
-        self.file = Writing::Busy(tokio::task::spawn_blocking(move || {
-            let _claim = claim;
-            write_all(&file, &chunks, offset)?;
-            failpoint!("storage::append::written", |error| error);
-            Ok(file)
-        }));
+        self.lane.add(step);
+        Ok(())
+    }
+}
+
+impl Work for Writing {
+    fn step(&mut self, step: &Step) -> Result<(), StorageError> {
+        let failed = |error| StorageError::system("write an object", error);
+        step.chunks.iter().for_each(|chunk| self.witness.see(chunk));
+        write_all(&self.object.file, &step.chunks, step.offset).map_err(failed)?;
+        failpoint!("storage::append::written", failed);
+        Ok(())
     }
 }
 
@@ -255,8 +262,8 @@ fn write_all(file: &File, chunks: &[Bytes], mut offset: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Pieces below this are copied together.
-const SMALL_BYTES: usize = 4 << 10;
-
 /// Slices that one call takes (IOV_MAX of Linux).
 const SLICES_MAX: usize = 1024;
+
+/// Pieces below this are copied together.
+const SMALL_BYTES: usize = 4 << 10;

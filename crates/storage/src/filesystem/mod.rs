@@ -9,6 +9,7 @@ mod append;
 mod copy;
 mod directory;
 mod install;
+mod lane;
 mod map;
 mod opened;
 mod read;
@@ -33,6 +34,7 @@ use crate::key::{Key, shard_name};
 use crate::object_store::ObjectStore;
 use crate::sealed::Sealed;
 use crate::store::{Appender, ObjectReader};
+use crate::witness::Witness;
 
 pub(crate) use append::FileAppender;
 pub use copy::{ObjectSource, ObjectTarget};
@@ -262,13 +264,18 @@ impl Inner {
 }
 
 impl ObjectStore for FilesystemStore {
-    async fn appender(&self, key: Key, state: &AppendState) -> Result<Appender, StorageError> {
+    async fn appender(
+        &self,
+        key: Key,
+        state: &AppendState,
+        witness: Box<dyn Witness>,
+    ) -> Result<Appender, StorageError> {
         let offset = state.offset();
         let claim = self.0.writers.claim(key).await;
         let file = self
             .blocking(move |inner| append::open(inner, key, offset))
             .await?;
-        let appender = FileAppender::new(self.clone(), key, claim, file, offset);
+        let appender = FileAppender::new(self.clone(), key, claim, file, offset, witness);
         Ok(Appender::Filesystem(appender))
     }
 

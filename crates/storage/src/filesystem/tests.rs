@@ -78,7 +78,10 @@ async fn a_link_in_place_of_an_object_is_refused() {
         matches!(refused, Err(StorageError::Damaged { .. })),
         "{refused:?}"
     );
-    let refused = store.appender(key, &AppendState::at(8)).await.map(drop);
+    let refused = store
+        .appender(key, &AppendState::at(8), Box::new(()))
+        .await
+        .map(drop);
     assert!(
         matches!(refused, Err(StorageError::Damaged { .. })),
         "{refused:?}"
@@ -208,7 +211,10 @@ async fn an_idle_store_holds_two_descriptors() {
 async fn an_object_that_lost_bytes_in_a_flush_is_never_sealed() {
     let (_directory, _root, store) = store();
     let key = Key::random();
-    let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+    let mut appender = store
+        .appender(key, &AppendState::start(), Box::new(()))
+        .await
+        .unwrap();
     appender.write(vec![7; 100].into()).await.unwrap();
     let state = appender.finish().await.unwrap();
     let lost = StorageError::flush(Errno::IO.into());
@@ -220,7 +226,7 @@ async fn an_object_that_lost_bytes_in_a_flush_is_never_sealed() {
             "{refused:?}"
         );
     }
-    let mut appender = store.appender(key, &state).await.unwrap();
+    let mut appender = store.appender(key, &state, Box::new(())).await.unwrap();
     let refused = appender.flush_durable().await;
     assert!(
         matches!(refused, Err(StorageError::Flush(_))),
@@ -237,7 +243,10 @@ async fn what_is_flushed_early_is_all_there() {
     let (_directory, _root, store) = store();
     let key = Key::random();
     let piece: Vec<u8> = (0..u8::MAX).cycle().take(1 << 20).collect();
-    let mut appender = store.appender(key, &AppendState::start()).await.unwrap();
+    let mut appender = store
+        .appender(key, &AppendState::start(), Box::new(()))
+        .await
+        .unwrap();
     for _ in 0..40 {
         appender.write(piece.clone().into()).await.unwrap();
     }
