@@ -48,6 +48,7 @@ pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, Storage
     } else {
         inner.file(key, "open an object", OFlags::RDWR)?
     };
+    inner.whole(key)?;
     inner.cut(key, &file, offset)?;
     Ok(file)
 }
@@ -150,8 +151,8 @@ impl FileAppender {
     }
 
     /// Has the disk take what was written, at most one such flush at a time. Only the last flush
-    /// makes anything durable; but the system tells of bytes that it lost just once, so what one of
-    /// these says is never dropped.
+    /// makes anything durable; but the system tells of bytes that it lost just once, so an object of
+    /// which one of these fails is spoilt, whoever is there to hear of it.
     async fn flush_early(&mut self) -> Result<(), StorageError> {
         let under_way = &self.early.under_way;
         let is_busy = under_way.as_ref().is_some_and(|task| !task.is_finished());
@@ -188,9 +189,9 @@ impl FileAppender {
         Ok(AppendState::at(self.offset))
     }
 
+    /// An early flush under way goes on: whoever writes next waits for it, and for what it says.
     pub(crate) async fn finish(mut self) -> Result<AppendState, StorageError> {
         self.written().await?;
-        self.flushed_early().await?;
         Ok(AppendState::at(self.offset))
     }
 

@@ -218,15 +218,21 @@ impl Inner {
         self.spoilt().insert(key);
     }
 
+    /// Refuses an object that lost bytes in a flush.
+    fn whole(&self, key: Key) -> Result<(), StorageError> {
+        if self.spoilt().contains(&key) {
+            return Err(StorageError::flush(Errno::IO.into()));
+        }
+        Ok(())
+    }
+
     fn spoilt(&self) -> MutexGuard<'_, HashSet<Key>> {
         self.spoilt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes first, then the name.
     fn flush(&self, key: Key, file: &File) -> Result<(), StorageError> {
-        if self.spoilt().contains(&key) {
-            return Err(StorageError::flush(Errno::IO.into()));
-        }
+        self.whole(key)?;
         failpoint!("storage::flush::begun", StorageError::flush);
         let flushed = file.sync_data().map_err(StorageError::flush);
         flushed.inspect_err(|error| self.spoil(key, error))?;

@@ -217,22 +217,20 @@ async fn an_object_that_lost_bytes_in_a_flush_is_never_sealed() {
         .unwrap();
     appender.write(vec![7; 100].into()).await.unwrap();
     let state = appender.finish().await.unwrap();
-    let lost = StorageError::flush(Errno::IO.into());
-    store.0.spoil(key, &lost);
-    for _ in 0..2 {
-        let refused = store.seal(key, &state).await;
+    let start = || store.appender(key, &state, Box::new(()));
+    let mut appender = start().await.unwrap();
+    store.0.spoil(key, &StorageError::flush(Errno::IO.into()));
+    let going_on = appender.flush_durable().await.map(drop);
+    drop(appender);
+    let again = start().await.map(drop);
+    let sealed = store.seal(key, &state).await.map(drop);
+    let sealed_again = store.seal(key, &state).await.map(drop);
+    for refused in [going_on, again, sealed, sealed_again] {
         assert!(
             matches!(refused, Err(StorageError::Flush(_))),
             "{refused:?}"
         );
     }
-    let mut appender = store.appender(key, &state, Box::new(())).await.unwrap();
-    let refused = appender.flush_durable().await;
-    assert!(
-        matches!(refused, Err(StorageError::Flush(_))),
-        "{refused:?}"
-    );
-    drop(appender);
     store.delete(key).await.unwrap();
     assert!(store.0.spoilt().is_empty());
 }
