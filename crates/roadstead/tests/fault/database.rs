@@ -180,8 +180,10 @@ fn a_database_on_a_network_is_refused_and_one_in_memory_is_warned_of() {
             .concat();
         let inject = format!("inject=fstatfs:poke_exit=@arg2={number}00000000");
         let log = builder.path("strace");
+        // The tracer is no parent of the registry, which would go on where its parent is killed.
         let strace = [
             "strace",
+            "-D",
             "-f",
             "-o",
             log.to_str().unwrap(),
