@@ -48,7 +48,7 @@ pub(super) fn open(inner: &Inner, key: Key, offset: u64) -> Result<File, Storage
     } else {
         inner.file(key, "open an object", OFlags::RDWR)?
     };
-    inner.whole(key)?;
+    inner.refuse_spoilt(key)?;
     inner.cut(key, &file, offset)?;
     Ok(file)
 }

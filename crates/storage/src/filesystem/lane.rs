@@ -191,8 +191,11 @@ impl<W> Drop for Worker<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
     use std::io;
+    use std::pin::pin;
     use std::sync::mpsc;
+    use std::task::{Context, Waker};
 
     use super::*;
 
@@ -209,6 +212,11 @@ mod tests {
             self.done.send(step.offset).unwrap();
             Ok(())
         }
+    }
+
+    fn is_ready(waiting: impl Future) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        pin!(waiting).poll(&mut cx).is_ready()
     }
 
     struct Fixture {
@@ -240,7 +248,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn steps_are_done_in_order_and_whoever_has_too_many_waits() {
+    async fn whoever_has_too_many_steps_waits_for_room() {
+        let fixture = Fixture::new();
+        let mut added = 0;
+        while added < 100 && is_ready(fixture.lane.room()) {
+            fixture.add(added);
+            added += 1;
+        }
+        // One may be under way.
+        let most = WAITING_MAX as u64;
+        assert!(added == most || added == most + 1, "{added}");
+        for _ in 0..added {
+            fixture.through.send(Ok(())).unwrap();
+        }
+        fixture.lane.room().await.unwrap();
+        fixture.lane.idle().await.unwrap();
+        let done: Vec<u64> = fixture.done.try_iter().collect();
+        assert_eq!(done, (0..added).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn steps_are_done_in_order() {
         let fixture = Fixture::new();
         let steps = 100;
         let adding = async {
@@ -294,15 +322,14 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_thread_that_never_ran() {
         let fixture = Fixture::new();
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        let runtime = { runtime }.build().unwrap();
-        let handle = runtime.handle().clone();
-        runtime.shutdown_background();
+        let runtime = || tokio::runtime::Builder::new_current_thread().build();
+        let ended = runtime().unwrap();
+        let handle = ended.handle().clone();
+        ended.shutdown_background();
         let entered = handle.enter();
         fixture.add(0);
         drop(entered);
-        let waiting = tokio::runtime::Builder::new_current_thread().build();
-        let told = waiting.unwrap().block_on(fixture.lane.idle());
+        let told = runtime().unwrap().block_on(fixture.lane.idle());
         assert!(matches!(told, Err(StorageError::CutOff)), "{told:?}");
     }
 }

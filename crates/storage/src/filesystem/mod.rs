@@ -219,7 +219,7 @@ impl Inner {
     }
 
     /// Refuses an object that lost bytes in a flush.
-    fn whole(&self, key: Key) -> Result<(), StorageError> {
+    fn refuse_spoilt(&self, key: Key) -> Result<(), StorageError> {
         if self.spoilt().contains(&key) {
             return Err(StorageError::flush(Errno::IO.into()));
         }
@@ -232,7 +232,7 @@ impl Inner {
 
     /// Bytes first, then the name.
     fn flush(&self, key: Key, file: &File) -> Result<(), StorageError> {
-        self.whole(key)?;
+        self.refuse_spoilt(key)?;
         failpoint!("storage::flush::begun", StorageError::flush);
         let flushed = file.sync_data().map_err(StorageError::flush);
         flushed.inspect_err(|error| self.spoil(key, error))?;
